@@ -1,0 +1,46 @@
+import { about, optional, path, text, truth, wholeNumber, wordOr } from "../kinds.ts";
+
+/** Keys of a run: where it starts, where it writes, what it keeps and prints. */
+export const runKeys = {
+  init_from: wordOr(["scratch", "resume"], path("weights")).default("scratch").register(about, {
+    help: "Start from new weights, from out_dir's newest checkpoint, or from weights in safetensors",
+  }),
+  out_dir: optional(text("a folder")).default(null).register(about, {
+    help: "The run's folder; none is out/PRESET, or the next free out/PRESET-2 …",
+  }),
+  seed: wholeNumber(0, 2 ** 32 - 1).default(1337).register(about, {
+    help: "Decides initial weights, order of samples and dropout",
+    numerics: true,
+  }),
+  always_save_checkpoint: truth().default(true).register(about, {
+    help: "Whether to save at every evaluation; otherwise at each new best and at the end",
+  }),
+  // One to fall back to when the newest turns out to be damaged.
+  keep_checkpoints: wholeNumber(2).default(2).register(about, {
+    unit: "checkpoints",
+    help: "How many of the newest are kept, besides the best",
+  }),
+  log_interval: wholeNumber(1).default(10).register(about, {
+    unit: "iterations",
+    help: "Iterations between two logged steps",
+  }),
+  eval_interval: wholeNumber(1).default(250).register(about, {
+    unit: "iterations",
+    help: "Iterations between two estimates of the loss",
+  }),
+  eval_only: truth().default(false).register(about, {
+    help: "Whether to end after the first estimate of the loss",
+  }),
+};
+
+/** Keys of what is measured while a run goes on and at its end. */
+export const evaluationKeys = {
+  eval_iters: wholeNumber(1).default(20).register(about, {
+    unit: "micro-batches",
+    help: "Micro-batches over which a loss is estimated",
+  }),
+  eval_items: wholeNumber(0).default(1000).register(about, {
+    unit: "items",
+    help: "Items of the task's evaluation at the end; 0 leaves it out",
+  }),
+};

@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { about, choice, optional, path, text, truth, wholeNumber, wordOr } from "../kinds.ts";
+
+/** Keys of the machine: what computes, and how much it says. */
+export const systemKeys = {
+  device: choice(["auto", "cpu", "cuda", "webgpu"]).default("auto").register(about, {
+    help: "Where to compute; auto takes the first that works of cuda, webgpu on a real GPU, cpu",
+  }),
+  engine: wordOr(["auto", "onnx", "reference"], path("a module of your own")).default("auto").register(
+    about,
+    {
+      help: "What computes: onnx is compiled and fast, reference is plain TensorFlow.js",
+    },
+  ),
+  dtype: choice(["float32"]).default("float32").register(about, {
+    help: "Precision of weights, activations and gradients",
+    numerics: true,
+  }),
+  threads: wholeNumber(1, 1024).default(1).register(about, {
+    unit: "threads",
+    help: "Threads of each worker; another number gives other bits",
+    numerics: true,
+  }),
+  verbose: truth().default(false).register(about, {
+    help: "Whether to print more, the stack of an unexpected error included",
+  }),
+  quiet: truth().default(false).register(about, {
+    help: "Whether to print errors and the result only",
+  }),
+};
+
+/** Keys of the launch, torchrun's: who starts how many processes, and where they meet. Never numerics. */
+export const launchKeys = {
+  nproc_per_node: wordOr(["auto", "cpu", "gpu"], wholeNumber(1)).default("auto").register(about, {
+    unit: "workers",
+    help: "Workers on this machine; auto takes one for each GPU or core, at most gradient_accumulation_steps",
+  }),
+  nnodes: z.string().regex(/^[1-9]\d*(:[1-9]\d*)?$/).describe('a text such as "2", or "1:4" for MIN:MAX')
+    .default("1").register(about, { unit: "machines", help: "Machines, or the fewest and the most of them" }),
+  rdzv_endpoint: optional(text("HOST:PORT")).default(null).register(about, {
+    help:
+      "Where the workers meet their coordinator; none is master_addr:master_port with more than one machine",
+  }),
+  rdzv_id: optional(text("a name")).default(null).register(about, {
+    help: "Name of the run that a worker may join",
+  }),
+  master_addr: optional(text("a host")).default(null).register(about, {
+    help: "The coordinator's host; none is MASTER_ADDR, else this machine",
+  }),
+  master_port: wholeNumber(1, 65_535).default(29_500).register(about, {
+    help: "The coordinator's TCP port",
+  }),
+  node_rank: optional(wholeNumber(0)).default(null).register(about, {
+    help: "This machine's index, counted from 0; none asks the launcher's environment, else 0",
+  }),
+  max_restarts: wholeNumber(0).default(3).register(about, {
+    unit: "restarts",
+    help: "How often a local worker that died is started again",
+  }),
+  standalone: truth().default(false).register(about, {
+    help: "Whether to stay on this machine, as it does unless told otherwise",
+  }),
+};

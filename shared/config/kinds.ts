@@ -1,0 +1,76 @@
+import { z } from "zod";
+
+/** What a person is told about a configuration key or an option of a command. */
+export interface About {
+  /** One sentence: what it sets, without the default and the unit. */
+  readonly help: string;
+  /** Unit of the value, where it has one: "sequences", "ms", "threads". */
+  readonly unit?: string;
+  /** True if the value decides the bits of the weights, and so belongs to the configuration's hash. */
+  readonly numerics?: boolean;
+}
+
+/** Registry of what is told about each key: `kind.default(value).register(about, {…})`. */
+export const about: z.core.$ZodRegistry<About> = z.registry<About>();
+
+// A kind is a schema whose description says what it accepts, worded to follow "must be".
+
+/** A whole number from `min` to `max`. */
+export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+  return z.int().min(min).max(max).describe(`a whole number ${range}`);
+}
+
+/** A finite number above 0. */
+export function positiveNumber() {
+  return z.number().positive().describe("a number above 0");
+}
+
+/** A finite number of at least 0. */
+export function nonNegativeNumber() {
+  return z.number().nonnegative().describe("a number of at least 0");
+}
+
+/** A number from 0 up to, but not including, 1. */
+export function fraction() {
+  return z.number().min(0).lt(1).describe("a number from 0 up to, but not including, 1");
+}
+
+/** True or false. */
+export function truth() {
+  return z.boolean().describe("true or false");
+}
+
+/** A text of at least one character; `what` names it: "a folder", "a path". */
+export function text(what: string) {
+  return z.string().min(1).describe(what);
+}
+
+/** One of the given words. */
+export function choice<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words).describe(alternatives(words));
+}
+
+/** One of the given words, or `other`. */
+export function wordOr<const Words extends readonly [string, ...string[]], Other extends z.ZodType>(
+  words: Words,
+  other: Other,
+) {
+  return z.union([z.enum(words), other]).describe(alternatives([...words, other.description ?? "a value"]));
+}
+
+/** A path, told from a misspelled word by a slash or a dot in it: `./weights`, `model.ts`. */
+export function path(what: string) {
+  return z.string().regex(/[/\\.]/).describe(`${what} (a path with a / or a . in it)`);
+}
+
+/** A value of `kind`, or none at all: `null` in TypeScript, left out in TOML, `none` on the command line. */
+export function optional<Kind extends z.ZodType>(kind: Kind) {
+  return kind.nullable().describe(`${kind.description}, or none`);
+}
+
+/** "a, b or c". */
+export function alternatives(words: readonly string[]): string {
+  if (words.length < 2) return words.join("");
+  return `${words.slice(0, -1).join(", ")} or ${words[words.length - 1]}`;
+}
