@@ -1,0 +1,275 @@
+import { LockstepError } from "../errors.ts";
+import { type Libzmq, loadLibzmq } from "./libzmq.ts";
+
+/** One part of a message. */
+export type Frame = Uint8Array<ArrayBuffer>;
+
+const SOCKET_TYPES = { pair: 0, pub: 1, sub: 2, dealer: 5, router: 6, pull: 7, push: 8 } as const;
+
+/** The kinds of sockets, as zmq_socket(3) describes them. */
+export type SocketType = keyof typeof SOCKET_TYPES;
+
+/** Options of a socket, named after libzmq's (zmq_setsockopt(3)); what is left out keeps libzmq's default. */
+export interface SocketOptions {
+  /** The name under which a router knows this socket, 1 … 255 bytes. */
+  routingId?: string;
+  /** How long closing waits for unsent messages, in ms; −1: for ever. */
+  linger?: number;
+  /** Messages queued for each peer before sending is refused; 0: no limit. */
+  sndHwm?: number;
+  /** Messages queued from each peer before it is held back; 0: no limit. */
+  rcvHwm?: number;
+  /** Largest frame in bytes that is read; a peer that sends a larger one is disconnected. */
+  maxMsgSize?: number;
+  /** A router refuses messages for unknown or full peers instead of dropping them. */
+  routerMandatory?: boolean;
+  /** Queues messages only for connections that are complete. */
+  immediate?: boolean;
+  /** Delay before a lost connection is tried again, in ms; −1: never. */
+  reconnectIvl?: number;
+  /** Kernel send buffer in bytes. */
+  sndBuf?: number;
+  /** Kernel receive buffer in bytes. */
+  rcvBuf?: number;
+  /** Time between heartbeats on a connection, in ms. */
+  heartbeatIvl?: number;
+  /** Silence after a heartbeat that ends a connection, in ms. */
+  heartbeatTimeout?: number;
+}
+
+const OPTION_IDS = {
+  routingId: 5,
+  sndBuf: 11,
+  rcvBuf: 12,
+  linger: 17,
+  reconnectIvl: 18,
+  maxMsgSize: 22,
+  sndHwm: 23,
+  rcvHwm: 24,
+  routerMandatory: 33,
+  immediate: 39,
+  heartbeatIvl: 75,
+  heartbeatTimeout: 77,
+} satisfies Record<keyof SocketOptions, number>;
+
+const RCVMORE = 13, LAST_ENDPOINT = 32; // options that are only read
+const DONTWAIT = 1, SNDMORE = 2;
+const EAGAIN = Deno.build.os === "darwin" ? 35 : 11;
+const MESSAGE_STRUCT_BYTES = 64; // sizeof(zmq_msg_t)
+const ENDPOINT_BYTES = 512;
+
+/** Frames of a message that are kept: more than any protocol here uses, and a bound for what a stranger sends. */
+export const MAX_FRAMES = 16;
+
+/** libzmq's sockets and the threads that serve them. One for each JavaScript thread. */
+export class Context {
+  readonly #zmq: Libzmq;
+  readonly #handle: Deno.PointerObject;
+  readonly #sockets = new Set<Socket>();
+
+  /** Throws `LockstepError` E_ZMQ if libzmq cannot be loaded. */
+  constructor() {
+    this.#zmq = loadLibzmq();
+    const handle = this.#zmq.zmq_ctx_new();
+    if (handle === null) throw zmqError(this.#zmq, "Cannot create a ZeroMQ context");
+    this.#handle = handle;
+  }
+
+  /** Opens a socket; `LockstepError` E_ZMQ names an option that libzmq refuses. */
+  socket(type: SocketType, options: SocketOptions = {}): Socket {
+    const handle = this.#zmq.zmq_socket(this.#handle, SOCKET_TYPES[type]);
+    if (handle === null) throw zmqError(this.#zmq, `Cannot open a ${type} socket`);
+    const socket = new Socket(this.#zmq, handle, () => this.#sockets.delete(socket));
+    this.#sockets.add(socket);
+    socket.configure(options);
+    return socket;
+  }
+
+  /** Closes the sockets that are still open, and everything of libzmq once their linger times are over. */
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.close();
+    await this.#zmq.zmq_ctx_term(this.#handle);
+  }
+}
+
+/**
+ * A socket. It never blocks, and never copies a message more than libzmq needs (once when sending, once when receiving).
+ * While a `Poller` waits on it, any use throws, as libzmq allows one thread at a time.
+ */
+export class Socket {
+  readonly #zmq: Libzmq;
+  #handle: Deno.PointerObject | null;
+  #lent = false;
+  readonly #onClose: () => void;
+  readonly #message = new Uint8Array(MESSAGE_STRUCT_BYTES);
+  readonly #int = new Int32Array(1);
+  readonly #size = new BigUint64Array(1);
+
+  /** Made by `Context.socket`. */
+  constructor(zmq: Libzmq, handle: Deno.PointerObject, onClose: () => void) {
+    this.#zmq = zmq;
+    this.#handle = handle;
+    this.#onClose = onClose;
+  }
+
+  /** Sets options; some hold only for connections that are made later. */
+  configure(options: SocketOptions): void {
+    for (const name of objectKeys(OPTION_IDS)) {
+      const value = options[name];
+      if (value === undefined) continue;
+      const bytes = optionBytes(name, value);
+      const rc = this.#zmq.zmq_setsockopt(this.#own(), OPTION_IDS[name], bytes, BigInt(bytes.byteLength));
+      if (rc !== 0) throw zmqError(this.#zmq, `Cannot set the socket option ${name} to ${value}`);
+    }
+  }
+
+  /** Binds to `ipc://PATH`, `tcp://ADDRESS:PORT` or `inproc://NAME`, and returns it with `*` replaced by what was chosen. */
+  bind(endpoint: string): string {
+    const rc = this.#zmq.zmq_bind(this.#own(), cString(endpoint));
+    if (rc !== 0) throw zmqError(this.#zmq, `Cannot bind a socket to ${endpoint}`);
+    const text = new Uint8Array(ENDPOINT_BYTES);
+    this.#size[0] = BigInt(text.length);
+    if (this.#zmq.zmq_getsockopt(this.#own(), LAST_ENDPOINT, text, this.#size) !== 0) {
+      throw zmqError(this.#zmq, `Cannot read the address of the socket bound to ${endpoint}`);
+    }
+    return new TextDecoder().decode(text.subarray(0, text.indexOf(0)));
+  }
+
+  /** Starts to connect; libzmq goes on trying in the background, also when the other side is not there yet. */
+  connect(endpoint: string): void {
+    const rc = this.#zmq.zmq_connect(this.#own(), cString(endpoint));
+    if (rc !== 0) throw zmqError(this.#zmq, `Cannot connect a socket to ${endpoint}`);
+  }
+
+  /** Ends a connection made by `connect`. */
+  disconnect(endpoint: string): void {
+    const rc = this.#zmq.zmq_disconnect(this.#own(), cString(endpoint));
+    if (rc !== 0) throw zmqError(this.#zmq, `Cannot disconnect a socket from ${endpoint}`);
+  }
+
+  /**
+   * Queues one message and copies its frames; false if the queue is full, and then nothing of it is sent.
+   * Throws `LockstepError` E_ZMQ if it can never be sent, as for a router's peer that is gone.
+   */
+  trySend(frames: readonly Frame[]): boolean {
+    for (const [index, frame] of frames.entries()) {
+      const flags = index + 1 < frames.length ? DONTWAIT | SNDMORE : DONTWAIT;
+      if (this.#zmq.zmq_send(this.#own(), frame, BigInt(frame.byteLength), flags) >= 0) continue;
+      // libzmq takes back the earlier frames of a message that it refuses.
+      if (this.#zmq.zmq_errno() === EAGAIN) return false;
+      throw zmqError(this.#zmq, "Cannot send a message");
+    }
+    return true;
+  }
+
+  /** Takes the next message, or null if there is none. Frames beyond `MAX_FRAMES` are read and thrown away. */
+  tryReceive(): Frame[] | null {
+    const frames: Frame[] = [];
+    for (let count = 0;; count++) {
+      const more = this.#receiveFrame(count < MAX_FRAMES ? frames : null);
+      if (more === null) return null;
+      if (!more) return frames;
+    }
+  }
+
+  /**
+   * Takes the next message of two frames without an intermediate copy: the first goes into `header`, the second into the
+   * view that `place` returns for it (null: it is thrown away). Returns the frames' sizes as they were sent, which the caller
+   * must compare: what is longer than its view is cut off. `payload` is −1 where the message had one frame. Null: no message.
+   */
+  tryReceiveInto(
+    header: Frame,
+    place: (headerBytes: number) => Frame | null,
+  ): { header: number; payload: number } | null {
+    const headerBytes = this.#receiveInto(header);
+    if (headerBytes < 0) return null;
+    if (!this.#hasMore()) return { header: headerBytes, payload: -1 };
+    const payload = this.#receiveInto(place(headerBytes) ?? EMPTY);
+    while (this.#hasMore()) this.#receiveInto(EMPTY);
+    return { header: headerBytes, payload };
+  }
+
+  /** Closes the socket; unsent messages go on being sent for the linger time. Closing twice does nothing. */
+  close(): void {
+    if (this.#handle === null) return;
+    this.#zmq.zmq_close(this.#own());
+    this.#handle = null;
+    this.#onClose();
+  }
+
+  /** For `Poller`: the native socket, which is the poller's alone until `takeBack`. */
+  lend(): Deno.PointerObject {
+    const handle = this.#own();
+    this.#lent = true;
+    return handle;
+  }
+
+  /** For `Poller`: ends `lend`. */
+  takeBack(): void {
+    this.#lent = false;
+  }
+
+  #own(): Deno.PointerObject {
+    if (this.#handle === null) throw new Error("Cannot use a socket that is closed");
+    if (this.#lent) throw new Error("Cannot use a socket while a poller waits on it");
+    return this.#handle;
+  }
+
+  /** Reads one frame, onto `into` if given; true if more of the message follow, null if there is none. */
+  #receiveFrame(into: Frame[] | null): boolean | null {
+    const socket = this.#own(), message = this.#message;
+    this.#zmq.zmq_msg_init(message);
+    if (this.#zmq.zmq_msg_recv(message, socket, DONTWAIT) < 0) {
+      if (this.#zmq.zmq_errno() === EAGAIN) return null;
+      throw zmqError(this.#zmq, "Cannot receive a message");
+    }
+    if (into !== null) {
+      const frame = new Uint8Array(Number(this.#zmq.zmq_msg_size(message)));
+      const data = this.#zmq.zmq_msg_data(message);
+      if (data !== null && frame.length > 0) Deno.UnsafePointerView.copyInto(data, frame);
+      into.push(frame);
+    }
+    const more = this.#zmq.zmq_msg_more(message) !== 0;
+    this.#zmq.zmq_msg_close(message);
+    return more;
+  }
+
+  #receiveInto(view: Frame): number {
+    const size = this.#zmq.zmq_recv(this.#own(), view, BigInt(view.byteLength), DONTWAIT);
+    if (size >= 0) return size;
+    if (this.#zmq.zmq_errno() === EAGAIN) return -1;
+    throw zmqError(this.#zmq, "Cannot receive a message");
+  }
+
+  #hasMore(): boolean {
+    this.#size[0] = 4n;
+    this.#zmq.zmq_getsockopt(this.#own(), RCVMORE, this.#int, this.#size);
+    return this.#int[0] !== 0;
+  }
+}
+
+const EMPTY: Frame = new Uint8Array(0);
+
+function optionBytes(name: keyof SocketOptions, value: string | number | boolean): Frame {
+  if (typeof value === "string") return new TextEncoder().encode(value);
+  const number = Number(value);
+  if (name === "maxMsgSize") return new Uint8Array(new BigInt64Array([BigInt(number)]).buffer);
+  return new Uint8Array(new Int32Array([number]).buffer);
+}
+
+function cString(text: string): Frame {
+  return new TextEncoder().encode(text + "\0");
+}
+
+function objectKeys<T extends object>(object: T): Extract<keyof T, string>[] {
+  const keys: Extract<keyof T, string>[] = [];
+  for (const key in object) keys.push(key);
+  return keys;
+}
+
+/** `zmq_errno` belongs to the calling thread, so this must follow the failed call at once. */
+function zmqError(zmq: Libzmq, action: string): LockstepError {
+  const text = zmq.zmq_strerror(zmq.zmq_errno());
+  const reason = text === null ? "unknown error" : Deno.UnsafePointerView.getCString(text);
+  return new LockstepError("E_ZMQ", `${action}: ${reason}`);
+}
