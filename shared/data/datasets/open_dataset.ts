@@ -1,0 +1,24 @@
+import { LockstepError } from "../../errors.ts";
+import type { Dataset } from "./dataset.ts";
+import { SortDataset, type SortOptions } from "./sort_dataset.ts";
+import { TextDataset, type TextOptions } from "./text_dataset.ts";
+
+/** The part of a run's configuration that says which data set it is. */
+export type DatasetOptions =
+  & { readonly dataset: "sort" | "text" }
+  & SortOptions
+  & Omit<TextOptions, "data_dir">
+  & { readonly data_dir: string | null };
+
+/** Opens a run's data set. Text must be prepared: `data_dir` names its folder. Close it after use. */
+export async function openDataset(options: DatasetOptions): Promise<Dataset> {
+  if (options.dataset === "sort") return new SortDataset(options);
+  const { data_dir } = options;
+  if (data_dir === null) {
+    throw new LockstepError(
+      "E_DATA",
+      "Cannot open a text data set without a folder: pass --data_dir=FOLDER, or --data=PATH to prepare one",
+    );
+  }
+  return await TextDataset.open({ ...options, data_dir });
+}

@@ -1,0 +1,49 @@
+/** The 97.5 % quantile of N(0, 1): two-sided 95 %. */
+export const Z_95 = 1.959963984540054;
+
+/** Bounds of a value. */
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * Wilson's score interval (1927) of a share, by default with 95 % coverage; unlike the normal one it holds for small
+ * samples and for shares near 0 and 1. `successes` may be fractional; no trials give [0, 1].
+ *
+ * @example
+ * ```ts
+ * import { wilsonInterval } from "./statistics.ts";
+ *
+ * wilsonInterval(997, 1000); // { low: 0.9912…, high: 0.9990… }
+ * ```
+ */
+export function wilsonInterval(successes: number, trials: number, { z = Z_95 } = {}): Interval {
+  if (trials === 0) return { low: 0, high: 1 };
+  const share = successes / trials;
+  const square = z * z;
+  const center = (share + square / (2 * trials)) / (1 + square / trials);
+  const spread = z / (1 + square / trials) *
+    Math.sqrt(share * (1 - share) / trials + square / (4 * trials * trials));
+  return { low: Math.max(0, center - spread), high: Math.min(1, center + spread) };
+}
+
+/** The normal interval of a mean from its sum and sum of squares, by default with 95 % coverage; n of 1 gives no bounds. */
+export function meanInterval(
+  { sum, squares }: { sum: number; squares: number },
+  n: number,
+  { z = Z_95 } = {},
+): Interval {
+  if (n < 2) return { low: -Infinity, high: Infinity };
+  const mean = sum / n;
+  const variance = Math.max(0, squares - n * mean * mean) / (n - 1);
+  const spread = z * Math.sqrt(variance / n);
+  return { low: mean - spread, high: mean + spread };
+}
+
+/** The chance of exactly `k` successes in `n` trials of probability `p`. */
+export function binomialProbability(k: number, { n, p }: { n: number; p: number }): number {
+  let ways = 1;
+  for (let i = 1; i <= k; i++) ways *= (n - k + i) / i;
+  return ways * p ** k * (1 - p) ** (n - k);
+}

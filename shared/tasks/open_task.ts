@@ -1,0 +1,39 @@
+import { LockstepError } from "../errors.ts";
+import { PerplexityTask } from "./perplexity.ts";
+import { SortTask, type SortTaskOptions } from "./sort.ts";
+import type { Task } from "./task.ts";
+
+/** The tasks that `eval --tasks` knows. */
+export const TASKS = ["sort", "perplexity"] as const;
+
+export type TaskName = typeof TASKS[number];
+
+/** The part of a run's configuration that tasks depend on. */
+export interface TaskOptions extends SortTaskOptions {
+  readonly block_size: number;
+  /** Needed by tasks on text. */
+  readonly data_dir: string | null;
+}
+
+const OPEN: Record<TaskName, (options: TaskOptions) => Task | Promise<Task>> = {
+  sort: (options) => new SortTask(options),
+  perplexity: (options) => PerplexityTask.open({ ...options, data_dir: textFolder(options) }),
+};
+
+/** Opens a task by its name. Throws E_USAGE for a name that is none, E_DATA where its text is missing. */
+export async function openTask(name: string, options: TaskOptions): Promise<Task> {
+  const known = TASKS.find((task) => task === name);
+  if (known !== undefined) return await OPEN[known](options);
+  throw new LockstepError(
+    "E_USAGE",
+    `Cannot evaluate the task ${JSON.stringify(name)} as --tasks takes ${TASKS.join(", ")}`,
+  );
+}
+
+function textFolder({ data_dir }: TaskOptions): string {
+  if (data_dir !== null) return data_dir;
+  throw new LockstepError(
+    "E_DATA",
+    "Cannot measure perplexity without a text: pass --data_dir=FOLDER with a val.bin",
+  );
+}
