@@ -20,6 +20,7 @@ const EXIT_BY_CODE = {
   E_WORKER_DIED: EXIT.failure,
   E_OUT_DIR: EXIT.failure,
   E_CHECKPOINT_CORRUPT: EXIT.failure,
+  E_NO_CHECKPOINT: EXIT.failure,
   E_NO_SPACE: EXIT.failure,
   E_PATH: EXIT.failure,
   E_VERSION: EXIT.failure,

@@ -83,7 +83,8 @@ export async function replaceFile(
   }
 }
 
-async function createFile(
+/** Creates a file that must not exist yet, with its content on the storage device when this resolves. */
+export async function createFile(
   path: string,
   write: (file: DiskFile) => Promise<void>,
   options: { disk: Disk },

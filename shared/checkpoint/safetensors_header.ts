@@ -127,7 +127,7 @@ function readTensorInfo(name: string, options: { entry: unknown; refuse: Refuse 
   }
   const { dtype, shape, data_offsets: [begin, end] } = parsed.data;
   if (!isDtype(dtype)) throw options.refuse(`tensor ${label} has an unknown dtype ${dtype}`);
-  const bytes = byteLength({ dtype, shape });
+  const bytes = tensorBytes({ dtype, shape });
   if (end - begin !== bytes) {
     throw options.refuse(
       `tensor ${label}, ${dtype} of shape [${shape}], must have ${bytes} bytes: its data_offsets are ${begin} and ${end}`,
@@ -140,8 +140,8 @@ function isDtype(name: string): name is Dtype {
   return Object.hasOwn(BYTES_PER_ELEMENT, name);
 }
 
-/** Bytes of a tensor; NaN where an intermediate product is not exact. */
-function byteLength(tensor: { dtype: Dtype; shape: readonly number[] }): number {
+/** Bytes of a tensor's data; NaN where an intermediate product is above 2^53. */
+export function tensorBytes(tensor: { dtype: Dtype; shape: readonly number[] }): number {
   let bytes: number = BYTES_PER_ELEMENT[tensor.dtype];
   for (const dimension of tensor.shape) {
     bytes *= dimension;
@@ -182,7 +182,7 @@ export function encodeHeader(tensors: readonly TensorSpec[], metadata?: Record<s
         `Cannot write two entries ${JSON.stringify(name)} into one safetensors file`,
       );
     }
-    const end = position + byteLength({ dtype, shape });
+    const end = position + tensorBytes({ dtype, shape });
     if (!Number.isSafeInteger(end) || shape.some((n) => !Number.isInteger(n) || n < 0)) {
       throw new LockstepError(
         "E_WEIGHTS",
