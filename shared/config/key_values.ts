@@ -15,20 +15,6 @@ export function keyNamed(name: string, source: string): ConfigKey {
   throw new LockstepError("E_CONFIG", `Cannot set ${name} (${source}) as ${reason}`);
 }
 
-/** Throws E_CONFIG unless `key` accepts `value`. */
-export function checkValue(key: ConfigKey, value: unknown, source: string): void {
-  if (!key.schema.safeParse(value).success) throw refuseValue(key, value, source);
-}
-
-/** The refusal of a value that its key does not accept. */
-export function refuseValue(key: ConfigKey, value: unknown, source: string): LockstepError {
-  const given = JSON.stringify(value);
-  return new LockstepError(
-    "E_CONFIG",
-    `Cannot set ${key.name} (${source}) as it must be ${key.accepts}: ${given} was given`,
-  );
-}
-
 /** Takes nested tables apart. Throws E_CONFIG if `values` is no table, or a table's key holds something else. */
 export function flattenValues(values: unknown, source: string): Map<string, unknown> {
   if (!isTable(values)) {

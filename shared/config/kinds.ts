@@ -13,6 +13,26 @@ export interface About {
 /** Registry of what is told about each key: `kind.default(value).register(about, {…})`. */
 export const about: z.core.$ZodRegistry<About> = z.registry<About>();
 
+/** A key or an option as a whole: what is told about it, how it is read, what it is when left out. */
+export interface Field extends About {
+  readonly name: string;
+  readonly schema: z.ZodType;
+  /** What a value must be: "a whole number of at least 1". */
+  readonly accepts: string;
+  readonly default: unknown;
+}
+
+/** Puts together what {@link about} and the schema say. Throws if the schema has no default or nothing is told. */
+export function describeField(name: string, schema: z.core.$ZodType): Field {
+  const told = about.get(schema);
+  if (!(schema instanceof z.ZodDefault) || told === undefined) {
+    throw new Error(`Cannot describe ${name} as it must have a default and be registered in about`);
+  }
+  const kind = schema.unwrap();
+  const accepts = kind instanceof z.ZodType && kind.description !== undefined ? kind.description : "valid";
+  return { ...told, name, schema, accepts, default: schema.parse(undefined) };
+}
+
 // A kind is a schema whose description says what it accepts, worded to follow "must be".
 
 /** A whole number from `min` to `max`. */

@@ -1,5 +1,6 @@
 import { checkRunConfig } from "./checks.ts";
-import { checkValue, flattenValues, keyNamed } from "./key_values.ts";
+import { checkValue } from "./field_values.ts";
+import { flattenValues, keyNamed } from "./key_values.ts";
 import { type RunConfig, runConfigSchema } from "./run_config.ts";
 
 /**

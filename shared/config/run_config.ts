@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type About, about } from "./kinds.ts";
+import { describeField, type Field } from "./kinds.ts";
 import { dataKeys } from "./keys/data.ts";
 import { modelKeys } from "./keys/model.ts";
 import { optimizerKeys } from "./keys/optimizer.ts";
@@ -34,16 +34,9 @@ export const runConfigSchema = z.strictObject({
 /** A run's configuration, complete: every default filled in. */
 export type RunConfig = z.output<typeof runConfigSchema>;
 
-/** One key of the configuration, as the command line, TOML files and the docs see it. */
-export interface ConfigKey extends About {
-  /** Its name; a key of a table has a dot: `reflex.heads`. */
-  readonly name: string;
+/** One key of the configuration; a key of a table has a dot in its name: `reflex.heads`. */
+export interface ConfigKey extends Field {
   readonly section: Section;
-  /** Parses a value. */
-  readonly schema: z.ZodType;
-  /** What a value must be: "a whole number of at least 1". */
-  readonly accepts: string;
-  readonly default: unknown;
 }
 
 /** Every key by its name, in reading order. */
@@ -63,15 +56,6 @@ function listKeys(section: Section, prefix: string, fields: Record<string, z.cor
       const table = schema.unwrap();
       if (table instanceof z.ZodObject) return listKeys(section, `${name}.`, table.shape);
     }
-    const told = about.get(schema);
-    if (!(schema instanceof z.ZodDefault) || told === undefined) {
-      throw new Error(`Key ${name} needs a default and a description`);
-    }
-    return [{ ...told, name, section, schema, accepts: describe(schema), default: schema.parse(undefined) }];
+    return [{ ...describeField(name, schema), section }];
   });
-}
-
-function describe(schema: z.ZodDefault): string {
-  const kind = schema.unwrap();
-  return kind instanceof z.ZodType && kind.description !== undefined ? kind.description : "valid";
 }

@@ -1,0 +1,12 @@
+import type { CommandModule } from "./command.ts";
+
+/** A command of the program: its file is loaded when it is called, so that `--help` is there at once. */
+export interface CommandEntry {
+  readonly name: string;
+  /** As in its module, which is not loaded to list it. */
+  readonly summary: string;
+  load(): Promise<{ readonly command: CommandModule }>;
+}
+
+/** Every command, in the order of `lockstep --help`. */
+export const commands: readonly CommandEntry[] = [];
