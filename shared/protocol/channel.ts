@@ -10,7 +10,7 @@ export interface WorkerChannel {
   send(message: FromWorker): Promise<void>;
   /** The coordinator's next message; null when closed. Rejects with `LockstepError` E_DECODE if it cannot be read. */
   receive(): Promise<ToWorker | null>;
-  /** Delivers what was sent, throws away what was not received, frees everything; resolves then, within about two seconds. */
+  /** Delivers what was sent, throws away what was not received, frees everything; resolves then, within about two seconds. Sending does nothing from now on. */
   close(): Promise<void>;
 }
 
@@ -39,14 +39,16 @@ export interface CoordinatorServer {
 export function memoryPair(id: string): { server: CoordinatorServer; client: WorkerChannel } {
   const toServer = new Inbox<Received>();
   const toClient = new Inbox<ToWorker>();
+  let serverOpen = true, clientOpen = true;
   const server: CoordinatorServer = {
     endpoint: `memory:${id}`,
     send: (to, message) => {
-      if (to === id) toClient.push(message);
+      if (serverOpen && to === id) toClient.push(message);
       return Promise.resolve();
     },
     receive: () => toServer.receive(),
     close: () => {
+      serverOpen = false;
       toServer.close();
       toClient.finish();
       return Promise.resolve();
@@ -54,11 +56,12 @@ export function memoryPair(id: string): { server: CoordinatorServer; client: Wor
   };
   const client: WorkerChannel = {
     send: (message) => {
-      toServer.push({ from: id, message });
+      if (clientOpen) toServer.push({ from: id, message });
       return Promise.resolve();
     },
     receive: () => toClient.receive(),
     close: () => {
+      clientOpen = false;
       toClient.close();
       return Promise.resolve();
     },
