@@ -20,7 +20,7 @@ export interface AdamwScalars {
 export function adamwReference(
   state: { p: Float32Array; g: Float32Array; m: Float32Array; v: Float32Array },
   scalars: AdamwScalars,
-): { p: Float32Array; m: Float32Array; v: Float32Array } {
+): { p: Float32Array<ArrayBuffer>; m: Float32Array<ArrayBuffer>; v: Float32Array<ArrayBuffer> } {
   const { scale, beta1, beta2, decay, step, root, eps } = scalars;
   const [p, m, v] = [state.p.slice(), state.m.slice(), state.v.slice()];
   for (let i = 0; i < p.length; i++) {

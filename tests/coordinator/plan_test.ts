@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { dealShards } from "../../coordinator/plan.ts";
+import { ReductionTree } from "../../shared/reduction_tree.ts";
+
+Deno.test("dealShards() gives every shard once, in order, with loads that differ by at most one", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 45 }), (shards, members) => {
+      const plan = dealShards(shards, members);
+      assert.equal(plan.length, members);
+      assert.deepEqual(plan.flat(), [...Array(shards).keys()]);
+      const loads = plan.map((own) => own.length);
+      assert.ok(Math.max(...loads) - Math.min(...loads) <= 1);
+    }),
+  );
+});
+
+Deno.test("dealShards() follows the tree where a balanced deal allows it", () => {
+  const printed = (shards: number, members: number) => {
+    const tree = new ReductionTree(shards);
+    return dealShards(shards, members)
+      .map((own) => tree.maximalSubtrees(own).map((index) => tree.print(index)).join(" + "));
+  };
+  assert.deepEqual(printed(8, 1), ["(((0 1) (2 3)) ((4 5) (6 7)))"]);
+  assert.deepEqual(printed(8, 3), ["(0 1) + 2", "3 + (4 5)", "(6 7)"]);
+  assert.deepEqual(printed(6, 4), ["(0 1)", "2", "(3 4)", "5"]);
+  assert.deepEqual(printed(12, 8), ["(0 1)", "2", "(3 4)", "5", "(6 7)", "8", "(9 10)", "11"]);
+  assert.deepEqual(printed(2, 3), ["0", "1", ""]);
+});
+
+Deno.test("dealShards() gives each member one complete subtree when members are a power of two that divides the shards", () => {
+  for (const [shards, members] of [[8, 4], [12, 4], [16, 8], [6, 2], [64, 16]]) {
+    const tree = new ReductionTree(shards);
+    for (const own of dealShards(shards, members)) assert.equal(tree.maximalSubtrees(own).length, 1);
+  }
+});
