@@ -6,16 +6,25 @@ import type { StreamDecoder, Tokenizer, TokenizerMeta } from "./tokenizer.ts";
 /** The id of `<|endoftext|>`, which stands between documents. */
 export const END_OF_TEXT = 50_256;
 
-const END_OF_TEXT_BYTES = new TextEncoder().encode("<|endoftext|>");
-const SPECIAL = { allowedSpecial: new Set(["<|endoftext|>"]), disallowedSpecial: new Set<string>() };
+const MARK = "<|endoftext|>";
+const MARK_BYTES = new TextEncoder().encode(MARK);
+const NOTHING_SPECIAL = { disallowedSpecial: new Set<string>() };
 
-/** GPT-2's byte pair encoding (50,257 ids). `<|endoftext|>` in a text is the one special token. */
+/** GPT-2's byte pair encoding, 50,257 ids; `<|endoftext|>` anywhere in a text is its one special token. */
 export class Gpt2Tokenizer implements Tokenizer {
   readonly name = "gpt2";
   readonly vocabSize = END_OF_TEXT + 1;
 
   encode(text: string): Uint16Array<ArrayBuffer> {
-    return Uint16Array.from(encode(text, SPECIAL));
+    // Cut at the marks here: gpt-tokenizer 4.0.0 finds an allowed special token at the start of a text only.
+    const parts = text.split(MARK).map((part) => encode(part, NOTHING_SPECIAL));
+    const ids = new Uint16Array(parts.reduce((sum, part) => sum + part.length, parts.length - 1)).fill(END_OF_TEXT);
+    let at = 0;
+    for (const part of parts) {
+      ids.set(part, at);
+      at += part.length + 1;
+    }
+    return ids;
   }
 
   decode(ids: Iterable<number>): string {
@@ -25,7 +34,7 @@ export class Gpt2Tokenizer implements Tokenizer {
   decoder(): StreamDecoder {
     const utf8 = new TextEncoder();
     return byteDecoder((id) => {
-      if (id === END_OF_TEXT) return END_OF_TEXT_BYTES;
+      if (id === END_OF_TEXT) return MARK_BYTES;
       const pair = bytePairs[id];
       if (pair === undefined) throw unknownId(id, this);
       return typeof pair === "string" ? utf8.encode(pair) : Uint8Array.from(pair);
