@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { binomialProbability, meanInterval, wilsonInterval } from "../../shared/statistics.ts";
+
+function close(actual: number, expected: number, tolerance = 5e-5): void {
+  assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} is not ${expected}`);
+}
+
+// Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3 (Wilson).
+const NEWCOMBE = [
+  { successes: 81, trials: 263, low: 0.2553, high: 0.3662 },
+  { successes: 15, trials: 148, low: 0.0624, high: 0.1605 },
+  { successes: 0, trials: 20, low: 0, high: 0.1611 },
+  { successes: 1, trials: 29, low: 0.0061, high: 0.1718 },
+];
+
+Deno.test("wilsonInterval() gives Newcombe's published values", () => {
+  for (const { successes, trials, low, high } of NEWCOMBE) {
+    const interval = wilsonInterval(successes, trials);
+    close(interval.low, low);
+    close(interval.high, high);
+  }
+});
+
+Deno.test("wilsonInterval() holds the share, stays in [0, 1] and mirrors", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 10_000 }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (n, part) => {
+        const successes = Math.round(part * n);
+        const { low, high } = wilsonInterval(successes, n);
+        assert.ok(0 <= low && low <= successes / n + 1e-12 && successes / n - 1e-12 <= high && high <= 1);
+        const mirrored = wilsonInterval(n - successes, n);
+        close(mirrored.low, 1 - high, 1e-12);
+        close(mirrored.high, 1 - low, 1e-12);
+      },
+    ),
+  );
+  assert.deepEqual(wilsonInterval(0, 0), { low: 0, high: 1 });
+});
+
+Deno.test("meanInterval() is the mean ± 1.96 standard errors", () => {
+  const values = [1, 2, 3, 4, 5];
+  const sum = 15;
+  const squares = 55;
+  const spread = 1.959963984540054 * Math.sqrt(2.5 / values.length);
+  const { low, high } = meanInterval({ sum, squares }, values.length);
+  close(low, 3 - spread, 1e-12);
+  close(high, 3 + spread, 1e-12);
+  assert.deepEqual(meanInterval({ sum: 3, squares: 9 }, 1), { low: -Infinity, high: Infinity });
+});
+
+Deno.test("binomialProbability() adds up to 1 and gives known values", () => {
+  close(binomialProbability(2, { n: 4, p: 0.5 }), 0.375, 1e-15);
+  let sum = 0;
+  for (let k = 0; k <= 30; k++) sum += binomialProbability(k, { n: 30, p: 1 / 16 });
+  close(sum, 1, 1e-12);
+});
