@@ -29,12 +29,14 @@ export class JsonlWriter implements Disposable {
     path: string,
     options: { keep?: (value: unknown) => boolean } = {},
   ): Promise<JsonlWriter> {
+    let file: Deno.FsFile | undefined;
     try {
-      const file = await Deno.open(path, { read: true, append: true, create: true });
+      file = await Deno.open(path, { read: true, append: true, create: true });
       const bytes = await goodBytes(path, options.keep ?? (() => true));
       await file.truncate(bytes);
       return new JsonlWriter({ path, file, bytes });
     } catch (error) {
+      file?.close();
       throw fileError(error, `open ${path}`);
     }
   }
@@ -64,14 +66,23 @@ export async function* readJsonl(path: string): AsyncGenerator<unknown> {
   for await (const { bytes, number } of readLines(path)) yield parseLine(bytes, { path, number });
 }
 
-/** Length of the file's beginning that has whole lines, all of them JSON that `keep` accepts. */
+/** Length of the file's beginning that has whole lines and none that `keep` refuses; a damaged one is left to its readers. */
 async function goodBytes(path: string, keep: (value: unknown) => boolean): Promise<number> {
   let total = 0;
-  for await (const { bytes, number } of readLines(path)) {
-    if (!keep(parseLine(bytes, { path, number }))) break;
+  for await (const { bytes } of readLines(path)) {
+    const value = tryParse(bytes);
+    if (value !== undefined && !keep(value)) break;
     total += bytes.byteLength + 1;
   }
   return total;
+}
+
+function tryParse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
 }
 
 function parseLine(bytes: Uint8Array, at: { path: string; number: number }): unknown {

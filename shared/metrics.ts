@@ -41,19 +41,19 @@ export interface LineWriter<T> extends Disposable {
   append(line: T): void;
 }
 
-/** Opens metrics.jsonl to append; lines of step `resumeAt` and later are cut off, as that run takes those steps again. */
+/** Opens metrics.jsonl to append; lines of step `resumeAt` and later are cut off, as a resumed run takes those steps again. */
 export function openMetrics(
   path: string,
   options: { resumeAt?: number } = {},
 ): Promise<LineWriter<MetricsLine>> {
   const { resumeAt = Infinity } = options;
-  return JsonlWriter.open(path, { keep: (value) => parse(metricsSchema, { value, path }).step < resumeAt });
+  return JsonlWriter.open(path, { keep: (value) => stepIn(value) < resumeAt });
 }
 
-/** Opens eval.jsonl to append; lines of weights with more than `resumeAt` steps are cut off. */
+/** Opens eval.jsonl to append; lines about weights with more than `resumeAt` steps are cut off. */
 export function openEvals(path: string, options: { resumeAt?: number } = {}): Promise<LineWriter<EvalLine>> {
   const { resumeAt = Infinity } = options;
-  return JsonlWriter.open(path, { keep: (value) => parse(evalSchema, { value, path }).step <= resumeAt });
+  return JsonlWriter.open(path, { keep: (value) => stepIn(value) <= resumeAt });
 }
 
 /** Streams metrics.jsonl; a missing file is empty. Throws E_DECODE on a line that is none. */
@@ -64,6 +64,12 @@ export async function* readMetrics(path: string): AsyncGenerator<MetricsLine> {
 /** Streams eval.jsonl; a missing file is empty. Throws E_DECODE on a line that is none. */
 export async function* readEvals(path: string): AsyncGenerator<EvalLine> {
   for await (const value of readJsonl(path)) yield parse(evalSchema, { value, path });
+}
+
+/** The step of a line; one that has none is as good as the oldest. */
+function stepIn(value: unknown): number {
+  const parsed = z.object({ step: z.number() }).safeParse(value);
+  return parsed.success ? parsed.data.step : -1;
 }
 
 function parse<T>(schema: z.ZodType<T>, options: { value: unknown; path: string }): T {

@@ -128,6 +128,9 @@ function readTensorInfo(name: string, options: { entry: unknown; refuse: Refuse 
   const { dtype, shape, data_offsets: [begin, end] } = parsed.data;
   if (!isDtype(dtype)) throw options.refuse(`tensor ${label} has an unknown dtype ${dtype}`);
   const bytes = tensorBytes({ dtype, shape });
+  if (Number.isNaN(bytes)) {
+    throw options.refuse(`tensor ${label} of shape [${shape}] has more than 2^53 bytes`);
+  }
   if (end - begin !== bytes) {
     throw options.refuse(
       `tensor ${label}, ${dtype} of shape [${shape}], must have ${bytes} bytes: its data_offsets are ${begin} and ${end}`,

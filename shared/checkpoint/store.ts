@@ -92,10 +92,7 @@ export class CheckpointStore {
         warnings.push(`${error.code}: ${error.message}`);
       }
     }
-    throw new LockstepError(
-      "E_CHECKPOINT_CORRUPT",
-      `${warnings.join("; ")}; no other checkpoint is there to load`,
-    );
+    throw new LockstepError("E_CHECKPOINT_CORRUPT", `${causes.join("; ")}, and there is no other to load`);
   }
 
   /** The steps that have a checkpoint, verified or not, in rising order. */
