@@ -5,13 +5,19 @@ import { suggest } from "./suggest.ts";
 /** Values by the full names of their keys: `reflex.heads`, not a table in a table. */
 export type KeyValues = ReadonlyMap<string, unknown>;
 
-/** The key of that name. Throws E_CONFIG with the nearest known name; `source` says where the name stood. */
-export function keyNamed(name: string, source: string): ConfigKey {
+/**
+ * The key of that name; `source` says where the name stood. Throws E_CONFIG with the nearest known name, of
+ * `otherNames` too.
+ */
+export function keyNamed(
+  name: string,
+  { source, otherNames = [] }: { source: string; otherNames?: readonly string[] },
+): ConfigKey {
   const key = configKeys.get(name);
   if (key !== undefined) return key;
   const reason = configTables.has(name)
     ? `it is a table: set one of ${keysOf(name).join(", ")}`
-    : `no key has this name: ${suggest(name, configKeys.keys())}`;
+    : `no key has this name: ${suggest(name, [...configKeys.keys(), ...otherNames])}`;
   throw new LockstepError("E_CONFIG", `Cannot set ${name} (${source}) as ${reason}`);
 }
 

@@ -84,6 +84,11 @@ export function path(what: string) {
   return z.string().regex(/[/\\.]/).describe(`${what} (a path with a / or a . in it)`);
 }
 
+/** A path of a TypeScript or JavaScript module. */
+export function modulePath(what: string) {
+  return z.string().regex(/\.[cm]?[jt]s$/).describe(`${what}, such as ./my_${what.split(" ").pop()}.ts`);
+}
+
 /** A value of `kind`, or none at all: `null` in TypeScript, left out in TOML, `none` on the command line. */
 export function optional<Kind extends z.ZodType>(kind: Kind) {
   return kind.nullable().describe(`${kind.description}, or none`);

@@ -9,7 +9,7 @@ import { type RunConfig, runConfigSchema } from "./run_config.ts";
  */
 export function parseRunConfig(values: unknown, { source }: { source: string }): RunConfig {
   for (const [name, value] of flattenValues(values, source)) {
-    checkValue(keyNamed(name, source), value, source);
+    checkValue(keyNamed(name, { source }), value, source);
   }
   const config = runConfigSchema.parse(values);
   checkRunConfig(config, source);

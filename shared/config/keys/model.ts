@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { about, choice, fraction, optional, path, truth, wholeNumber, wordOr } from "../kinds.ts";
+import { about, choice, fraction, modulePath, optional, truth, wholeNumber, wordOr } from "../kinds.ts";
 
 const headCounts = z.tuple([z.int().min(0), z.int().min(0), z.int().min(0)])
   .describe("three whole numbers of at least 0, such as [4,2,2]");
@@ -8,7 +8,7 @@ const layerList = z.array(z.int().min(0)).min(1).describe("a list of block indic
 
 /** Keys of the model: nanoGPT's, and the table `reflex` of everything that Reflex attention can vary. */
 export const modelKeys = {
-  model: optional(path("a module of your own, such as ./my_model.ts")).default(null).register(about, {
+  model: optional(modulePath("a module with your own model")).default(null).register(about, {
     help: "Model: on the command line also a model preset's name; none is the built-in GPT",
   }),
   n_layer: wholeNumber(1).default(6).register(about, {

@@ -1,17 +1,18 @@
 import { z } from "zod";
-import { about, choice, optional, path, text, truth, wholeNumber, wordOr } from "../kinds.ts";
+import { about, choice, modulePath, optional, text, truth, wholeNumber, wordOr } from "../kinds.ts";
 
 /** Keys of the machine: what computes, and how much it says. */
 export const systemKeys = {
   device: choice(["auto", "cpu", "cuda", "webgpu"]).default("auto").register(about, {
     help: "Where to compute; auto takes the first that works of cuda, webgpu on a real GPU, cpu",
   }),
-  engine: wordOr(["auto", "onnx", "reference"], path("a module of your own")).default("auto").register(
-    about,
-    {
-      help: "What computes: onnx is compiled and fast, reference is plain TensorFlow.js",
-    },
-  ),
+  engine: wordOr(["auto", "onnx", "reference"], modulePath("a module with your own engine")).default("auto")
+    .register(
+      about,
+      {
+        help: "What computes: onnx is compiled and fast, reference is plain TensorFlow.js",
+      },
+    ),
   dtype: choice(["float32"]).default("float32").register(about, {
     help: "Precision of weights, activations and gradients",
     numerics: true,
