@@ -51,7 +51,7 @@ export async function createRunDir(options: RunDirOptions): Promise<RunDir> {
     await disk.syncDir(path);
     await disk.syncDir(dirname(path));
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) throw holdsOtherRun(path);
+    if (error instanceof Deno.errors.AlreadyExists) throw await holdsOtherRun(run);
     throw fileError(error, `make the run's directory ${path}`);
   }
   return run;
@@ -114,15 +114,17 @@ async function makeNew(path: string): Promise<boolean> {
 
 async function refuseOtherRun(run: RunDir): Promise<void> {
   for (const path of [run.config, run.manifest, run.metrics, run.checkpoints]) {
-    if (await exists(path)) throw holdsOtherRun(run.path);
+    if (await exists(path)) throw await holdsOtherRun(run);
   }
 }
 
-function holdsOtherRun(path: string): LockstepError {
+async function holdsOtherRun(run: RunDir): Promise<LockstepError> {
+  const holds = await exists(run.config)
+    ? "it already holds another: resume that with --init_from=resume or"
+    : "another start claimed it and wrote no config.toml (it is starting now, or it died): remove the directory or";
   return new LockstepError(
     "E_OUT_DIR",
-    `Cannot start a run in ${path} as it already holds another: resume that with --init_from=resume ` +
-      `or choose another --out_dir`,
+    `Cannot start a run in ${run.path} as ${holds} choose another --out_dir`,
   );
 }
 

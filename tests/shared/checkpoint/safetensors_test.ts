@@ -5,15 +5,7 @@ import { LockstepError } from "../../../shared/errors.ts";
 import { sha256File } from "../../../shared/hash.ts";
 import { type Dtype, encodeHeader } from "../../../shared/checkpoint/safetensors_header.ts";
 import { readFlat, readHeader, readTensors, writeTensors } from "../../../shared/checkpoint/safetensors.ts";
-
-async function inTempDir(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await work(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+import { inTempDir } from "../temp_dir.ts";
 
 async function writeRaw(
   path: string,

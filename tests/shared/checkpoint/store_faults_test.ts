@@ -5,6 +5,7 @@ import { sha256 } from "../../../shared/hash.ts";
 import { readFlat } from "../../../shared/checkpoint/safetensors.ts";
 import { CheckpointStore } from "../../../shared/checkpoint/store.ts";
 import { fastDisk, faultyDisk, systemError } from "./faulty_disk.ts";
+import { inTempDir, namesIn } from "../temp_dir.ts";
 
 const TENSORS = [{ name: "w", dtype: "F32", shape: [16] }] as const;
 
@@ -30,19 +31,6 @@ async function latestValue(
   const flat = new Float32Array(16);
   await readFlat(join(path, "model.safetensors"), [flat]);
   return { step, value: flat[0], warnings };
-}
-
-async function inTempDir(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await work(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name).sort();
 }
 
 /** Steps 1 and 2 lie there; publishing `step` with `value` 20 prunes 1, or replaces 2. */

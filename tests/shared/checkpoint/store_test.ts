@@ -5,6 +5,7 @@ import { sha256 } from "../../../shared/hash.ts";
 import { readFlat, readHeader } from "../../../shared/checkpoint/safetensors.ts";
 import { CheckpointStore, type FoundCheckpoint } from "../../../shared/checkpoint/store.ts";
 import type { PublishedCheckpoint } from "../../../shared/checkpoint/writer.ts";
+import { inTempDir, namesIn } from "../temp_dir.ts";
 
 const TENSORS = [
   { name: "w", dtype: "F32", shape: [2, 2] },
@@ -40,19 +41,6 @@ async function weightOf(found: FoundCheckpoint): Promise<number> {
   await readFlat(join(found.path, "model.safetensors"), [flat]);
   assert.deepEqual(flat, new Float32Array(7).fill(flat[0]));
   return flat[0];
-}
-
-async function inTempDir(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await work(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name).sort();
 }
 
 async function flipBit(path: string, bit: number): Promise<void> {
