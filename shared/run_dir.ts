@@ -47,11 +47,17 @@ export async function createRunDir(options: RunDirOptions): Promise<RunDir> {
   try {
     await disk.mkdir(path);
     await refuseOtherRun(run);
-    await Deno.mkdir(run.checkpoints); // of two processes, only one can make it: that is the claim
+    // Of two processes, only one can make it: that is the claim.
+    if (!await makeNew(run.checkpoints)) throw await holdsOtherRun(run);
     await disk.syncDir(path);
     await disk.syncDir(dirname(path));
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) throw await holdsOtherRun(run);
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new LockstepError(
+        "E_OUT_DIR",
+        `Cannot start a run in ${path} as it is a file: choose another --out_dir`,
+      );
+    }
     throw fileError(error, `make the run's directory ${path}`);
   }
   return run;
