@@ -53,9 +53,15 @@ const runRules: readonly Rule[] = [
   ({ verbose, quiet }) => verbose && quiet ? "verbose and quiet exclude each other: both are true" : null,
 ];
 
-/** Throws E_MODEL or E_CONFIG for the first rule between keys that `config` breaks. */
+/**
+ * Throws E_MODEL or E_CONFIG for the first rule between keys that `config` breaks. The rules of the built-in model
+ * bind no module of the user's own, which may read its numbers otherwise.
+ */
 export function checkRunConfig(config: RunConfig, source: string): void {
-  const groups: [ErrorCode, readonly Rule[]][] = [["E_MODEL", modelRules], ["E_CONFIG", runRules]];
+  const groups: [ErrorCode, readonly Rule[]][] = [
+    ["E_MODEL", config.model === null ? modelRules : []],
+    ["E_CONFIG", runRules],
+  ];
   for (const [code, rules] of groups) {
     for (const rule of rules) {
       const broken = rule(config);

@@ -84,9 +84,12 @@ export function path(what: string) {
   return z.string().regex(/[/\\.]/).describe(`${what} (a path with a / or a . in it)`);
 }
 
+/** How paths of TypeScript and JavaScript modules end. */
+export const moduleEnding = /\.[cm]?[jt]s$/;
+
 /** A path of a TypeScript or JavaScript module. */
 export function modulePath(what: string) {
-  return z.string().regex(/\.[cm]?[jt]s$/).describe(`${what}, such as ./my_${what.split(" ").pop()}.ts`);
+  return z.string().regex(moduleEnding).describe(`${what}, such as ./my_${what.split(" ").pop()}.ts`);
 }
 
 /** A value of `kind`, or none at all: `null` in TypeScript, left out in TOML, `none` on the command line. */

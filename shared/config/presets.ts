@@ -3,6 +3,7 @@ import { z } from "zod";
 import { LockstepError } from "../errors.ts";
 import { checkValue } from "./field_values.ts";
 import { foreignNames, ignoreForeign } from "./foreign_names.ts";
+import { moduleEnding } from "./kinds.ts";
 import { flattenValues, keyNamed, type KeyValues } from "./key_values.ts";
 import { presetTexts } from "./preset_texts.ts";
 import { suggest } from "./suggest.ts";
@@ -54,7 +55,7 @@ export async function loadPreset(nameOrPath: string, kind: PresetKind): Promise<
 
 /** True for a value of `model` that names a model preset, not a module: `reflex-8l8h`, `my_model.toml`. */
 export function isModelPreset(value: unknown): value is string {
-  return typeof value === "string" && !/\.[cm]?[jt]s$/.test(value) && value !== "none";
+  return typeof value === "string" && !moduleEnding.test(value) && value !== "none";
 }
 
 const headSchema = z.strictObject({

@@ -197,6 +197,10 @@ Deno.test("parseRunConfig() asks nothing of reflex.* where attention is not refl
   assert.equal(parseRunConfig({ attention: "causal", reflex: table }, { source }).attention, "causal");
 });
 
+Deno.test("parseRunConfig() leaves the numbers of a user's own model to that model", () => {
+  assert.equal(parseRunConfig({ model: "./my_model.ts", n_embd: 100, n_head: 6 }, { source }).n_embd, 100);
+});
+
 Deno.test("parseRunConfig() takes exactly the reflex.top_k from 1 to min(depth, n_layer - 1)", () => {
   const positive = fc.integer({ min: 1, max: 12 });
   fc.assert(fc.property(positive, positive, positive, (n_layer, depth, top_k) => {
