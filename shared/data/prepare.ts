@@ -94,7 +94,7 @@ interface Asks {
 /** meta.json of a folder that may be written to: one with nanoGPT's own files in it is refused, not overwritten. */
 async function readOwnMeta(dataDir: string): Promise<DataMeta | null> {
   const meta = await readDataMeta(dataDir);
-  if (meta !== null) return meta;
+  if (meta?.source.text_field !== undefined) return meta; // docs/from_nanogpt.py leaves it out
   for (const name of [DATA_FILES.train, DATA_FILES.val]) {
     if (await hashIfThere(join(dataDir, name)) === null) continue;
     throw new LockstepError(

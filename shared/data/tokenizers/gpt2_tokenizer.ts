@@ -18,7 +18,9 @@ export class Gpt2Tokenizer implements Tokenizer {
   encode(text: string): Uint16Array<ArrayBuffer> {
     // Cut at the marks here: gpt-tokenizer 4.0.0 finds an allowed special token at the start of a text only.
     const parts = text.split(MARK).map((part) => encode(part, NOTHING_SPECIAL));
-    const ids = new Uint16Array(parts.reduce((sum, part) => sum + part.length, parts.length - 1)).fill(END_OF_TEXT);
+    const ids = new Uint16Array(parts.reduce((sum, part) => sum + part.length, parts.length - 1)).fill(
+      END_OF_TEXT,
+    );
     let at = 0;
     for (const part of parts) {
       ids.set(part, at);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readDataMeta } from "../../../shared/data/data_meta.ts";
@@ -134,12 +135,8 @@ Deno.test("prepareText() reads a folder in the order of its names, JSON Lines an
       const [tokenizer, separator] of [["char", "\n"], ["byte", "\n"], ["gpt2", "<|endoftext|>"]] as const
     ) {
       const { meta } = await prepareText({ ...CHAR, tokenizer, data: path("in"), data_dir: path(tokenizer) });
-      const { train, val } = await textOf(path(tokenizer));
-      if (tokenizer === "char") assert.equal(train + val, expected.join(separator));
-      const tokens = [...meta.tokenizer === "char" ? [] : await tokensOf(path(tokenizer))];
-      if (tokens.length > 0) {
-        assert.equal((await openTokenizer(meta)).decode(tokens), expected.join(separator));
-      }
+      const text = (await openTokenizer(meta)).decode(await tokensOf(path(tokenizer)));
+      assert.equal(text, expected.join(separator));
     }
   });
 });
@@ -283,6 +280,35 @@ Deno.test("prepareText() never overwrites files that it did not make, nor prepar
     await Deno.writeTextFile(path("mine", "train.bin"), "nanoGPT's");
     await refuses({ data: path("input.txt"), data_dir: path("mine") }, "E_DATA", "choose another --data_dir");
     await refuses({ data: path("mine"), data_dir: path("out") }, "E_DATA", `--data_dir=${path("mine")}`);
+    const part = { tokens: 4, sha256: "0".repeat(64) }; // as docs/from_nanogpt.py writes it
+    const source = { name: "meta.pkl", sha256: part.sha256 };
+    const meta = { tokenizer: "char", vocab_size: 1, chars: "a", train: part, val: part, source };
+    await Deno.writeTextFile(path("mine", "meta.json"), JSON.stringify(meta));
+    await refuses({ data: path("input.txt"), data_dir: path("mine") }, "E_DATA", "choose another --data_dir");
     assert.equal(await Deno.readTextFile(path("mine", "train.bin")), "nanoGPT's");
   });
+});
+
+const SHAKESPEARE = fileURLToPath(new URL("../../../../shared/data/tinyshakespeare.txt", import.meta.url));
+const noShakespeare = !existsSync(SHAKESPEARE);
+
+Deno.test({
+  name: "prepareText() makes of tiny Shakespeare the very tokens of nanoGPT's shakespeare_char" +
+    (noShakespeare ? " (skipped: ../shared/data is not there)" : ""),
+  ignore: noShakespeare,
+  async fn() {
+    await withFolder(async (path) => {
+      const { meta } = await prepareText({ ...CHAR, data: SHAKESPEARE, data_dir: path("out") });
+      assert.equal(meta.vocab_size, 65);
+      // Of the files that nanoGPT's data/shakespeare_char/prepare.py writes.
+      assert.deepEqual(meta.train, {
+        tokens: 1_003_854,
+        sha256: "6ec305602a99ac2802745a134e1f5e33e2231b4855525b00b9aebb730ac2626f",
+      });
+      assert.deepEqual(meta.val, {
+        tokens: 111_540,
+        sha256: "d37d30cc0c8327c270d493299c3dca54135f6d5f1c9ef60cda78076e311204b1",
+      });
+    });
+  },
 });
