@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ReductionTree } from "../../../shared/reduction_tree.ts";
+import { Arena } from "../../../worker/arena.ts";
+import { Accumulator } from "../../../worker/collective/accumulator.ts";
+import { loadKernels } from "../../../worker/kernels/kernels.ts";
+
+const names = Array.from({ length: 16 }, (_, i) => `b${i}`);
+const arena = Arena.create(Object.fromEntries(names.map((name) => [name, 3])));
+const kernels = await loadKernels(arena);
+const buffers = names.map((name) => arena.region(name));
+
+/** Subsets of the leaves of trees with up to 16. */
+const subset = fc.integer({ min: 1, max: 16 }).chain((n) =>
+  fc.tuple(fc.constant(n), fc.subarray([...Array(n).keys()], { minLength: 1 }))
+);
+
+Deno.test("Accumulator adds any set of shards to its maximal subtrees, in as few buffers as it says", () => {
+  fc.assert(fc.property(subset, ([n, leaves]) => {
+    const tree = new ReductionTree(n);
+    const needed = Accumulator.bufferCount(tree, leaves);
+    const accumulator = new Accumulator({ tree, leaves, kernels, buffers: buffers.slice(0, needed) });
+    for (const _step of [0, 1]) {
+      accumulator.begin();
+      for (const leaf of accumulator.leaves) {
+        accumulator.leafBuffer().view.set([10 ** leaf, 1, -(10 ** leaf)].map(Math.fround));
+        accumulator.complete();
+      }
+      const partials = accumulator.partials;
+      assert.deepEqual(partials.map(({ node }) => node), tree.maximalSubtrees(leaves));
+      for (const { node, region } of partials) {
+        const expected = sumOf(tree, node);
+        assert.deepEqual([...region.view], [expected, tree.nodes[node].count, -expected]);
+      }
+    }
+  }));
+});
+
+function sumOf(tree: ReductionTree, node: number): number {
+  const { first, left, right } = tree.nodes[node];
+  return Math.fround(left < 0 ? 10 ** first : sumOf(tree, left) + sumOf(tree, right));
+}
+
+Deno.test("Accumulator.bufferCount() is the depth of the tree for a whole step", () => {
+  const counts = [1, 2, 3, 4, 6, 8, 12, 16].map((n) =>
+    Accumulator.bufferCount(new ReductionTree(n), Array(n).keys())
+  );
+  assert.deepEqual(counts, [1, 2, 2, 3, 3, 4, 4, 5]);
+  assert.equal(Accumulator.bufferCount(new ReductionTree(8), []), 1);
+});
+
+Deno.test("Accumulator refuses too few buffers with E_MEMORY", () => {
+  const tree = new ReductionTree(4);
+  assert.throws(
+    () => new Accumulator({ tree, leaves: [0, 1, 2, 3], kernels, buffers: buffers.slice(0, 2) }),
+    { code: "E_MEMORY", message: /in 2 buffers: 3 are needed$/ },
+  );
+});

@@ -1,0 +1,31 @@
+/** Which step is reduced, for which time. */
+export interface StepKey {
+  step: number;
+  attempt: number;
+}
+
+/** What a reduction ends with; the reduced gradient is in its region. */
+export interface Reduced {
+  /** 32 hex digits, the same at all members. */
+  gradHash: string;
+  /** Before clipping, the same at all members. */
+  gradNorm: number;
+}
+
+/** Adds up the gradients of a generation's members, in this thread or in another one. */
+export interface Collective {
+  /**
+   * Starts the reduction of a step, and resolves when it is complete: null if it was aborted. Rejects with E_CRC, E_SHORT,
+   * E_DECODE or E_STALE for a frame that must not be; then the reduction is over, and only another attempt can follow.
+   */
+  begin(key: StepKey): Promise<Reduced | null>;
+  /**
+   * The own partial sum of tree node `node` is complete, at a byte offset of the arena of partial sums. It is sent while
+   * others are still being computed, and stays as it is until COMMIT.
+   */
+  announce(node: number, byteOffset: number): void;
+  /** Gives up the reduction under way; when it resolves, nothing refers to the arenas any more. */
+  abort(): Promise<void>;
+  /** Aborts, and frees sockets and threads. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,91 @@
+import { LockstepError } from "../../shared/errors.ts";
+import type { Collective, Reduced, StepKey } from "./collective.ts";
+import type { CollectiveSetup, FromCollectiveThread, ToCollectiveThread } from "./thread_messages.ts";
+
+interface Waiting<T> {
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * A collective in a thread of its own, which owns the data sockets.
+ *
+ * @example
+ * ```ts ignore
+ * const collective = new CollectiveClient();
+ * await collective.configure(setup);
+ * const reduced = collective.begin({ step: 0, attempt: 0 });
+ * collective.announce(node, region.byteOffset);
+ * console.log((await reduced)?.gradNorm);
+ * ```
+ */
+export class CollectiveClient implements Collective {
+  readonly #thread = new Worker(new URL("../collective_thread.ts", import.meta.url), { type: "module" });
+  #configured: Waiting<void> | null = null;
+  #reduced: Waiting<Reduced | null> | null = null;
+  #aborted: Waiting<void>[] = [];
+  #closed: Waiting<void> | null = null;
+
+  constructor() {
+    this.#thread.onmessage = ({ data }: MessageEvent<FromCollectiveThread>) => this.#receive(data);
+    this.#thread.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(new Error(`The collective thread failed: ${event.message}`));
+    };
+  }
+
+  /** Joins a generation of members; an earlier one is left. Rejects with E_ZMQ or E_DECODE where that is not possible. */
+  configure(setup: CollectiveSetup): Promise<void> {
+    return this.#ask({ type: "configure", setup }, (waiting) => this.#configured = waiting);
+  }
+
+  begin(key: StepKey): Promise<Reduced | null> {
+    return this.#ask({ type: "begin", key }, (waiting) => this.#reduced = waiting);
+  }
+
+  announce(node: number, byteOffset: number): void {
+    this.#post({ type: "announce", node, byteOffset });
+  }
+
+  abort(): Promise<void> {
+    return this.#ask({ type: "abort" }, (waiting) => this.#aborted.push(waiting));
+  }
+
+  close(): Promise<void> {
+    return this.#ask({ type: "close" }, (waiting) => this.#closed = waiting);
+  }
+
+  #ask<T>(message: ToCollectiveThread, register: (waiting: Waiting<T>) => void): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    register({ resolve, reject });
+    this.#post(message);
+    return promise;
+  }
+
+  #post(message: ToCollectiveThread): void {
+    this.#thread.postMessage(message);
+  }
+
+  #receive(message: FromCollectiveThread): void {
+    switch (message.type) {
+      case "configured":
+        return this.#configured?.resolve();
+      case "reduced":
+        return this.#reduced?.resolve(message.reduced);
+      case "failed": {
+        const waiting = message.during === "begin" ? this.#reduced : this.#configured;
+        return waiting?.reject(new LockstepError(message.code, message.message));
+      }
+      case "aborted":
+        return this.#aborted.shift()?.resolve();
+      case "closed":
+        return this.#closed?.resolve();
+    }
+  }
+
+  #fail(error: Error): void {
+    for (const waiting of [this.#configured, this.#reduced, ...this.#aborted, this.#closed]) {
+      waiting?.reject(error);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+/** Bytes of a header or a payload. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Sizes of a message's two parts, as they were sent; −1 for a payload that was missing. */
+export interface Received {
+  header: number;
+  payload: number;
+}
+
+/** Frames to and from one peer, in order, without loss while the connection lives. Nothing blocks. */
+export interface Link {
+  /** Takes a copy of the frame; false if the peer has too many waiting, and then nothing is sent. */
+  trySend(header: Bytes, payload: Bytes): boolean;
+  /**
+   * Takes the next frame, or answers null: its header goes to `header`, its payload to the view that `place`, called with
+   * the header's size, returns (null: thrown away). What is longer than its view is cut off.
+   */
+  tryReceive(header: Bytes, place: (headerBytes: number) => Bytes | null): Received | null;
+}
+
+/** A member's links to all the others. */
+export interface Links {
+  /** By rank; a member has none to itself. */
+  readonly byRank: ReadonlyMap<number, Link>;
+  /** Resolves when a frame may have come, one of the `blocked` ranks may take one, or `wake` was called; or for no reason. */
+  wait(blocked: readonly number[]): Promise<void>;
+  /** Ends the wait going on, or else the next one. */
+  wake(): void;
+  close(): Promise<void>;
+}

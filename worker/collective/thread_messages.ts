@@ -1,0 +1,40 @@
+import type { ErrorCode } from "../../shared/errors.ts";
+import type { SharedArena } from "../arena.ts";
+import type { Reduced, StepKey } from "./collective.ts";
+
+/** All that a collective thread must know about a generation. */
+export interface CollectiveSetup {
+  /** From compileKernels, for shared memory. */
+  module: WebAssembly.Module;
+  /** The arena of partial sums; "scratch" is at least ExchangePlan.scratchLength long. */
+  partials: SharedArena<"scratch">;
+  /** The arena of the state; "squares" is ExchangePlan.squaresLength long. May be the same. */
+  state: SharedArena<"reduced" | "squares">;
+  /** Virtual shards of a step. */
+  shardCount: number;
+  /** By rank: the tree nodes whose sums that member brings. */
+  nodes: number[][];
+  rank: number;
+  /** By rank, as for zmqLinks. */
+  endpoints: string[];
+  nonce: Uint8Array;
+  generation: number;
+  /** The largest frame; see ExchangeShape. */
+  frameElements?: number;
+}
+
+/** To the collective thread. Each "configure" ends what was configured before. */
+export type ToCollectiveThread =
+  | { type: "configure"; setup: CollectiveSetup }
+  | { type: "begin"; key: StepKey }
+  | { type: "announce"; node: number; byteOffset: number }
+  | { type: "abort" }
+  | { type: "close" };
+
+/** From the collective thread: one answer to each message but "announce"; that to "begin" may take its time. */
+export type FromCollectiveThread =
+  | { type: "configured" }
+  | { type: "reduced"; reduced: Reduced | null }
+  | { type: "failed"; during: "configure" | "begin"; code: ErrorCode; message: string }
+  | { type: "aborted" }
+  | { type: "closed" };
