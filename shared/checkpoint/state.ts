@@ -37,11 +37,18 @@ export function encodeState(state: CheckpointState): string {
  * {@link encodeState} wrote.
  */
 export function parseState(text: string): CheckpointState {
-  const { sha256, ...fields } = z.looseObject({ sha256: z.string() }).parse(JSON.parse(text));
+  const { sha256, ...fields } = check(z.looseObject({ sha256: z.string() }), JSON.parse(text));
   if (canonicalHash(fields) !== sha256) throw new Error("its own SHA-256 does not fit");
-  const state = stateSchema.parse(fields);
+  const state = check(stateSchema, fields);
   if (encodeState(state) !== text) throw new Error("its text is not as it was written");
   return state;
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0];
+  throw new Error(`its "${path.join(".")}" is wrong: ${message}`);
 }
 
 function print(value: unknown): string {

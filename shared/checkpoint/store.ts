@@ -75,7 +75,7 @@ export class CheckpointStore {
     const causes: string[] = [];
     let candidates = steps.toReversed();
     if (which === "best") {
-      const best = await this.#readHint("BEST");
+      const best = await this.named("BEST");
       if (best === null) warnings.push(`Cannot tell the best checkpoint of ${this.#dir}: taking the newest`);
       else candidates = [best, ...candidates.filter((step) => step !== best)];
     } else if (which !== "latest") {
@@ -92,13 +92,24 @@ export class CheckpointStore {
         warnings.push(`${error.code}: ${error.message}`);
       }
     }
-    throw new LockstepError("E_CHECKPOINT_CORRUPT", `${causes.join("; ")}, and there is no other to load`);
+    const ending = typeof which === "number" ? "" : ", and there is no other to load";
+    throw new LockstepError("E_CHECKPOINT_CORRUPT", causes.join("; ") + ending);
   }
 
   /** The steps that have a checkpoint, verified or not, in rising order. */
   async steps(): Promise<number[]> {
     const steps = (await this.#names()).map(stepOf).filter((step) => step !== null);
     return steps.sort((a, b) => a - b);
+  }
+
+  /** The step that LATEST or BEST names, whether its checkpoint is there or not; null where there is no such line. */
+  async named(name: "LATEST" | "BEST"): Promise<number | null> {
+    try {
+      return stepOf((await Deno.readTextFile(join(this.#dir, name))).trim());
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    }
   }
 
   /**
@@ -170,7 +181,7 @@ export class CheckpointStore {
   async #prune(): Promise<void> {
     const steps = await this.steps();
     if (steps.length <= this.#keep) return;
-    const best = await this.#readHint("BEST");
+    const best = await this.named("BEST");
     let verified = 0;
     for (const step of steps.toReversed()) {
       // Verified again each time: a file that was good when it was written may have rotted since.
@@ -206,15 +217,6 @@ export class CheckpointStore {
       "E_CHECKPOINT_CORRUPT",
       `Cannot use ${path} as it holds the checkpoint of step ${state.step}`,
     );
-  }
-
-  async #readHint(name: "LATEST" | "BEST"): Promise<number | null> {
-    try {
-      return stepOf((await Deno.readTextFile(join(this.#dir, name))).trim());
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return null;
-      throw error;
-    }
   }
 
   async #names(): Promise<string[]> {

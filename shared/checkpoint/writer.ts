@@ -7,6 +7,9 @@ import { encodeHeader, tensorBytes, type TensorSpec } from "./safetensors_header
 import { type CheckpointState, encodeState, type StateToPublish } from "./state.ts";
 import { STATE_FILE } from "./verify.ts";
 
+/** Hashed at one go, about 1 ms: a longer piece would keep the process from its messages. */
+const HASH_BYTES = 1 << 20;
+
 /** How a checkpoint ended up: `adopted` if the step was already there with the same state, and that one was kept. */
 export interface PublishedCheckpoint {
   path: string;
@@ -137,8 +140,11 @@ export class CheckpointFile {
     await this.#guard(`write ${this.#path}`, async () => {
       this.#bytes += bytes.byteLength;
       if (this.#bytes > this.#totalBytes) throw this.#sizeError();
-      this.#hash.update(bytes);
-      await writeAll(this.#on, bytes);
+      for (let at = 0; at < bytes.byteLength; at += HASH_BYTES) {
+        const piece = bytes.subarray(at, at + HASH_BYTES);
+        this.#hash.update(piece);
+        await writeAll(this.#on, piece);
+      }
     });
   }
 

@@ -1,0 +1,63 @@
+import { about, truth } from "../../shared/config/kinds.ts";
+import { EXIT, LockstepError } from "../../shared/errors.ts";
+import { type CheckpointReport, inspectRun, type RunReport } from "../inspection.ts";
+import { defineCommand } from "./command.ts";
+
+/** `inspect`: shows what a run's directory holds and verifies its checkpoints; exit status 1 if one is damaged. */
+export const command = defineCommand({
+  summary: "Show what a run holds and verify its checkpoints",
+  usage: "RUN [--json]",
+  options: {
+    json: truth().default(false).register(about, { help: "Whether to print one line of JSON" }),
+  },
+  example: "lockstep inspect out/sort-demo",
+  async run({ options, words }) {
+    const [path, ...more] = words;
+    if (path === undefined || more.length > 0) {
+      throw new LockstepError(
+        "E_USAGE",
+        `Cannot inspect as the directory of one run is required, such as out/sort-demo: given are ${words.length}`,
+      );
+    }
+    const report = await inspectRun(path);
+    console.log(options.json ? JSON.stringify(report) : printReport(report));
+    return report.checkpoints.some(({ problem }) => problem !== null) ? EXIT.failure : 0;
+  },
+});
+
+/** A report as lines of text. */
+export function printReport(report: RunReport): string {
+  const { run_id, created, numerics, versions, git_revision } = report.manifest;
+  const threads = numerics.threads === 1 ? "1 thread" : `${numerics.threads} threads`;
+  const built = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return [
+    `run ${run_id} in ${report.path}, started ${created}`,
+    `  ${numerics.engine} on ${numerics.device}, ${threads} a worker; ${built.join(", ")}` +
+    (git_revision === null ? "" : `; git ${git_revision.slice(0, 12)}`),
+    `  configuration ${report.manifest.config_hash.slice(0, 16)}`,
+    ...printProgress(report),
+    ...report.checkpoints.map(printCheckpoint),
+    ...(report.checkpoints.length === 0 ? ["no checkpoint yet"] : []),
+  ].join("\n");
+}
+
+function printProgress({ lastMetrics, lastEvals }: RunReport): string[] {
+  const lines = lastEvals.map(({ step, task, metrics }) => {
+    const figures = Object.entries(metrics).map(([name, value]) => `${name} ${value}`);
+    return `${task} after ${step} steps: ${figures.join(", ")}`;
+  });
+  if (lastMetrics !== null) {
+    const { step, loss, tokens } = lastMetrics;
+    lines.unshift(`last logged: iter ${step}, loss ${loss?.toFixed(4) ?? "not finite"}, ${tokens} tokens`);
+  }
+  return lines;
+}
+
+function printCheckpoint({ step, bytes, state, problem, latest, best }: CheckpointReport): string {
+  const marks = `${latest ? ", LATEST" : ""}${best ? ", BEST" : ""}`;
+  if (state === null) return `checkpoint ${step}${marks}: ${problem}`;
+  const loss = state.val_loss === null ? "" : `, validation loss ${state.val_loss.toFixed(4)}`;
+  return `checkpoint ${step}${marks}: verified, ${bytes} bytes${loss}, state ${
+    state.state_hash.slice(0, 16)
+  }`;
+}
