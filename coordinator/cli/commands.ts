@@ -9,4 +9,15 @@ export interface CommandEntry {
 }
 
 /** Every command, in the order of `lockstep --help`. */
-export const commands: readonly CommandEntry[] = [];
+export const commands: readonly CommandEntry[] = [
+  {
+    name: "verify",
+    summary: "Hold an engine against a directory of reference weights, gradients and losses",
+    load: () => import("./verify.ts"),
+  },
+  {
+    name: "bench",
+    summary: "Measure a training step or the all-reduce on this machine",
+    load: () => import("./bench.ts"),
+  },
+];

@@ -1,0 +1,83 @@
+import { join } from "node:path";
+import { canonicalHash, sha256 } from "../../shared/hash.ts";
+import type { DropoutSite } from "../model/programs.ts";
+import { compileGraph, type ProgramSpec } from "./compile.ts";
+import { lowerOnnx } from "./lower_onnx.ts";
+import { encodeOnnx } from "./onnx_file.ts";
+
+/** A compiled program on disk or in memory: an ONNX file and the dropout masks it takes. */
+export interface OnnxProgram {
+  readonly bytes: Uint8Array;
+  readonly sites: readonly DropoutSite[];
+}
+
+/** Files whose content decides what a program compiles to. */
+const SOURCES = [".", "./passes", "../model"];
+
+let sources: Promise<string> | undefined;
+
+/** SHA-256 over the compiler's and the model's own files. */
+async function hashSources(): Promise<string> {
+  const files: string[] = [];
+  for (const folder of SOURCES) {
+    const path = new URL(`${folder}/`, import.meta.url);
+    for await (const entry of Deno.readDir(path)) {
+      if (entry.isFile) files.push(await Deno.readTextFile(new URL(entry.name, path)));
+    }
+  }
+  return sha256(files.sort().join("\0"));
+}
+
+/** Compiles a program to ONNX, or takes it from the cache: the key is the hash of all that decides the result. */
+export async function compileOnnx(spec: ProgramSpec, threads: number): Promise<OnnxProgram> {
+  const { kind, model, shape } = spec;
+  const options = { scatterAdd: threads === 1 };
+  const compiler = await (sources ??= hashSources());
+  const key = canonicalHash({
+    compiler,
+    kind,
+    shape,
+    options,
+    config: { ...model.config },
+    source: model.source,
+  });
+  const directory = cacheDirectory();
+  const found = directory === undefined ? undefined : await read(join(directory, key));
+  if (found !== undefined) return found;
+  const { graph, sites } = await compileGraph(spec);
+  const program = { bytes: encodeOnnx(lowerOnnx(graph, options)), sites };
+  if (directory !== undefined) await write(join(directory, key), program);
+  return program;
+}
+
+/** `$XDG_CACHE_HOME/lockstep/programs` or the platform's own place for caches; undefined where there is none. */
+function cacheDirectory(): string | undefined {
+  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
+  const base = Deno.env.get("XDG_CACHE_HOME") ??
+    (home && join(home, Deno.build.os === "darwin" ? "Library/Caches" : ".cache"));
+  return base && join(base, "lockstep", "programs");
+}
+
+async function read(path: string): Promise<OnnxProgram | undefined> {
+  try {
+    const { sites, sha256: hash } = JSON.parse(await Deno.readTextFile(`${path}.json`));
+    const bytes = await Deno.readFile(`${path}.onnx`);
+    return sha256(bytes) === hash ? { bytes, sites } : undefined;
+  } catch {
+    return undefined; // not there, or damaged: compiled again
+  }
+}
+
+/** The .json stands last, so that a half-written entry is never read. A cache that cannot be written is no error. */
+async function write(path: string, { bytes, sites }: OnnxProgram): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}`;
+  try {
+    await Deno.mkdir(join(path, ".."), { recursive: true });
+    await Deno.writeFile(temporary, bytes);
+    await Deno.rename(temporary, `${path}.onnx`);
+    await Deno.writeTextFile(temporary, JSON.stringify({ sites, sha256: sha256(bytes) }));
+    await Deno.rename(temporary, `${path}.json`);
+  } catch {
+    await Deno.remove(temporary).catch(() => {});
+  }
+}

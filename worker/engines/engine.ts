@@ -1,0 +1,73 @@
+import type { Batch } from "../../shared/data/datasets/dataset.ts";
+import type { Region } from "../arena.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import type { Model } from "../model/load_model.ts";
+
+/** The size of a batch: B sequences of T tokens. */
+export interface BatchShape {
+  readonly batchSize: number;
+  readonly length: number;
+}
+
+/** What makes the dropout masks of one micro-batch: the same on any engine and any worker. */
+export interface DropoutKey {
+  readonly seed: number;
+  readonly step: number;
+  readonly shard: number;
+}
+
+/** Computes the gradients of micro-batches of one shape. */
+export interface Trainer {
+  /**
+   * The mean loss in nats over the targets that are not −1, and its gradient, written to `gradient` in the order of
+   * the parameters (flat, float32). A batch without targets has the loss 0 and the gradient 0.
+   */
+  gradients(batch: Batch, gradient: Region, key: DropoutKey): Promise<number>;
+}
+
+/** Computes the likelihood of given tokens, without dropout. */
+export interface Scorer {
+  /** −log p of each target in nats, 0 where it is −1: (B·T). */
+  likelihood(batch: Batch): Promise<Float32Array>;
+}
+
+/** Computes logits, without dropout. */
+export interface Forward {
+  /** Logits (B, T, V) of tokens (B, T). */
+  logits(tokens: Int32Array): Promise<Float32Array>;
+}
+
+/** Generates token by token with a key/value cache. */
+export interface Decoder {
+  /** Fills the cache with prompts (B, P), of which row b counts lengths[b] tokens; logits (B, V) of what comes next. */
+  prefill(prompts: Int32Array, lengths: Int32Array): Promise<Float32Array>;
+  /** Appends one token a row; logits (B, V) of what comes next. */
+  append(tokens: Int32Array): Promise<Float32Array>;
+}
+
+/** The numbers an engine works on, all in one arena. */
+export interface EngineMemory {
+  readonly kernels: Kernels;
+  /** The master parameters, flat, in the model's order. */
+  readonly parameters: Region;
+  /** As long as the parameters where {@link sliceRows} says that batches are cut, otherwise null. */
+  readonly slice: Region | null;
+}
+
+export interface EngineOptions {
+  readonly model: Model;
+  readonly memory: EngineMemory;
+  /** Threads of one computation: part of a run's numerics. */
+  readonly threads: number;
+}
+
+/** Something that computes a model: one contract suite runs over all (tests/worker/engines/contract.ts). */
+export interface Engine extends AsyncDisposable {
+  readonly name: string;
+  readonly device: string;
+  trainer(shape: BatchShape): Promise<Trainer>;
+  scorer(shape: BatchShape): Promise<Scorer>;
+  forward(shape: BatchShape): Promise<Forward>;
+  /** For prompts of up to `length` tokens. */
+  decoder(shape: BatchShape): Promise<Decoder>;
+}

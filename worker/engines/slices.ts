@@ -1,0 +1,21 @@
+import type { Batch } from "../../shared/data/datasets/dataset.ts";
+import type { BatchShape } from "./engine.ts";
+
+/** Above this many tokens a batch is cut into slices that stay in the caches (GRAPH.md: 400 … 800 tokens are best). */
+const WHOLE_TOKENS = 1024;
+const SLICE_TOKENS = 600;
+
+/** Rows of a slice: the divisor of B whose B·T comes nearest to 600 tokens, or B itself for small batches. */
+export function sliceRows({ batchSize, length }: BatchShape): number {
+  if (batchSize * length <= WHOLE_TOKENS) return batchSize;
+  const divisors = Array.from({ length: batchSize }, (_, i) => i + 1).filter((n) => batchSize % n === 0);
+  const distance = (n: number) => Math.abs(Math.log(n * length / SLICE_TOKENS));
+  return divisors.reduce((best, n) => distance(n) < distance(best) ? n : best);
+}
+
+/** 1 / the number of targets that count; 0 for none. */
+export function meanScale({ targets }: Batch): number {
+  let count = 0;
+  for (let i = 0; i < targets.length; i++) if (targets[i] >= 0) count++;
+  return count === 0 ? 0 : 1 / count;
+}

@@ -1,0 +1,63 @@
+import type { ModelConfig } from "../../shared/config/model_config.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import { sha256 } from "../../shared/hash.ts";
+import * as gpt from "./gpt.ts";
+import { type ModelModule, parameterCount, parameterSize, type ParameterSpec } from "./model.ts";
+
+/** A model ready to be compiled: its code, its configuration, and where each parameter stands in the flat arrays. */
+export interface Model {
+  readonly module: ModelModule;
+  readonly config: ModelConfig;
+  readonly parameters: readonly FlatParameter[];
+  /** Elements of all parameters. */
+  readonly size: number;
+  /** SHA-256 of the module's file, or "gpt" for the built-in model: part of the compile cache's key and the manifest. */
+  readonly source: string;
+}
+
+export interface FlatParameter extends ParameterSpec {
+  /** Where it starts in the flat arrays, in elements. */
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** The built-in GPT, or the module at `path` (`--model=./my_model.ts`). A module that is none is an E_MODEL. */
+export async function loadModel(config: ModelConfig, path: string | null): Promise<Model> {
+  const module: ModelModule = path === null ? gpt : await importModel(path);
+  const source = path === null ? "gpt" : sha256(await Deno.readFile(path));
+  return { module, config, source, ...layOut(module.parameters(config)) };
+}
+
+function layOut(specs: readonly ParameterSpec[]): { parameters: FlatParameter[]; size: number } {
+  let offset = 0;
+  const parameters = specs.map((spec) => {
+    const size = parameterSize(spec);
+    offset += size;
+    return { ...spec, offset: offset - size, size };
+  });
+  return { parameters, size: parameterCount(specs) };
+}
+
+async function importModel(path: string): Promise<ModelModule> {
+  let exported: Record<string, unknown>;
+  try {
+    exported = await import(new URL(path, `file://${Deno.cwd()}/`).href);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+    throw new LockstepError("E_MODEL", `Cannot load the model ${path}: ${reason}`, { cause });
+  }
+  const { parameters, logits, cached } = exported;
+  if (typeof parameters !== "function" || typeof logits !== "function") {
+    throw new LockstepError(
+      "E_MODEL",
+      `Cannot use ${path} as a model: it must export the functions parameters(config) and logits(params, tokens, config), and exports ${
+        Object.keys(exported).join(", ") || "nothing"
+      }`,
+    );
+  }
+  return {
+    parameters: parameters as ModelModule["parameters"],
+    logits: logits as ModelModule["logits"],
+    cached: cached === true,
+  };
+}
