@@ -17,6 +17,9 @@ export interface ReadOptions {
   readonly onBytes: (count: number) => void;
 }
 
+/** A package that is fetched when the first Parquet file is read: Deno fetches at start what `import` names literally. */
+const HYPARQUET = "hyparquet";
+
 /** Characters after which a long text is cut. */
 const PIECE_LENGTH = 1 << 20;
 
@@ -99,9 +102,8 @@ function parseLine(json: string, place: string): unknown {
 }
 
 async function* readParquet(path: string, options: ReadOptions): AsyncGenerator<Piece> {
-  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import(
-    "hyparquet"
-  );
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema }:
+    typeof import("hyparquet") = await import(HYPARQUET);
   const { name, textField } = options;
   try {
     const file = await asyncBufferFromFile(path);

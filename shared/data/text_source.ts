@@ -5,7 +5,6 @@ import { isPickleName, refusePickle } from "../pickle.ts";
 import { DATA_FILES } from "./data_meta.ts";
 import { type Piece, readDocuments, type ReadOptions, TEXT_ENDINGS } from "./documents.ts";
 import { download } from "./download.ts";
-import { readNovel } from "./novel.ts";
 
 /** Text to prepare, wherever it comes from. */
 export interface TextSource {
@@ -42,8 +41,12 @@ export async function openSource(data: string | null): Promise<TextSource> {
     : openFile(path, { name: basename(path), size: info.size });
 }
 
+/** A module whose package is fetched when it is first used: Deno fetches at start what `import` names literally. */
+const NOVEL_MODULE = new URL("./novel.ts", import.meta.url).href;
+
 async function openNovel(): Promise<TextSource> {
-  const text = await readNovel();
+  const { readNovel }: typeof import("./novel.ts") = await import(NOVEL_MODULE);
+  const text = readNovel();
   return {
     name: NOVEL,
     sizeBytes: text.length,

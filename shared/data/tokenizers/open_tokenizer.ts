@@ -6,8 +6,16 @@ import type { Tokenizer, TokenizerMeta, TokenizerName } from "./tokenizer.ts";
 const OPEN: Record<TokenizerName, (meta: TokenizerMeta) => Tokenizer | Promise<Tokenizer>> = {
   char: (meta) => new CharTokenizer(meta.chars ?? ""),
   byte: () => new ByteTokenizer(),
-  gpt2: async () => new (await import("./gpt2_tokenizer.ts")).Gpt2Tokenizer(), // half a megabyte of tables: only when used
+  gpt2: openGpt2,
 };
+
+/** A module whose package is fetched when it is first used: Deno fetches at start what `import` names literally. */
+const GPT2 = new URL("./gpt2_tokenizer.ts", import.meta.url).href;
+
+async function openGpt2(): Promise<Tokenizer> {
+  const { Gpt2Tokenizer }: typeof import("./gpt2_tokenizer.ts") = await import(GPT2);
+  return new Gpt2Tokenizer();
+}
 
 /** Builds the tokenizer that `meta` describes. Throws E_TOKEN if its size is not the one that `meta` says. */
 export async function openTokenizer(meta: TokenizerMeta): Promise<Tokenizer> {
