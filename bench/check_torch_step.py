@@ -1,4 +1,4 @@
-"""Holds the models and the step of torch_step.py against golden fixtures, in float32 and within their tolerances.
+"""Holds models and step of torch_step.py against golden fixtures, in float32 and within their tolerances.
 
     python bench/check_torch_step.py FIXTURE_DIRECTORY...
 

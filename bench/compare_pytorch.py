@@ -1,15 +1,15 @@
 """Times whole training steps of Lockstep and of PyTorch (eager and compiled) in turns, and prints their ratio.
 
     python bench/compare_pytorch.py [--shape=B,T,L,H,C,V ...] [--threads=N] [--rounds=N] [--seconds=S]
-                                    [--huge-pages] [--json=FILE] [--attention=... --reflex.heads=... ...]
+                                    [--huge-pages] [--json=FILE] [--attention=causal|reflex-hidden|...]
 
 One machine's speed drifts by several per cent within minutes, so the three programs run side by side, each
 pinned to the same cores, and take turns: Lockstep, eager, compiled, Lockstep, eager, ... In its turn a program
 times some whole steps (forward, backward, clipping, AdamW) while the others wait for input. A figure is the
 median over all steps of all rounds; the ratio is the faster PyTorch's median over ours, with the range of the
 ratios of single rounds.
-`--huge-pages` measures everything a second time with 2 MB pages for all three. Options that it does not know
-(`--attention`, `--reflex.*`) go to both sides. Run it with the Python that has torch.
+`--huge-pages` measures everything a second time with 2 MB pages for all three. Run it with the Python that has
+torch.
 """
 
 import argparse
@@ -23,6 +23,8 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from torch_step import ATTENTION
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPES = ["12,64,4,4,128,65", "32,32,6,6,96,16", "16,201,6,6,192,101", "12,256,6,6,384,65"]
@@ -56,7 +58,8 @@ class Server:
         for line in self.process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
-        raise SystemExit(f"{self.name} ended with status {self.process.wait()}: {shlex.join(self.process.args)}")
+        command = shlex.join(self.process.args)
+        raise SystemExit(f"{self.name} ended with status {self.process.wait()}: {command}")
 
     def close(self):
         self.process.stdin.close()
@@ -118,9 +121,9 @@ def commands(shape, args):
     """The three programs' command lines, pinned to the last `threads` cores that this process may use."""
     cores = sorted(os.sched_getaffinity(0))
     if args.threads > len(cores):
-        raise SystemExit(f"--threads must be at most {len(cores)}, the cores of this process, got {args.threads}")
+        raise SystemExit(f"--threads must be at most {len(cores)}, this process's cores, got {args.threads}")
     pin = ["taskset", "-c", ",".join(str(core) for core in cores[-args.threads:])]
-    options = [f"--shape={shape}", f"--threads={args.threads}", *args.passed_on]
+    options = [f"--shape={shape}", f"--threads={args.threads}", f"--attention={args.attention}"]
     torch_step = [*pin, sys.executable, str(ROOT / "bench" / "torch_step.py"), *options]
     return {"lockstep": [*pin, *shlex.split(args.ours), *options, "--json", "--serve"],
             "eager": torch_step, "compiled": [*torch_step, "--compile"]}
@@ -161,7 +164,7 @@ def report(measurements, args):
     about = measurements[0].about
     return "\n".join([
         table(measurements, args.huge_pages), "",
-        f"Whole steps, float32, {args.threads} thread{'s' if args.threads > 1 else ''}, medians of {args.rounds} "
+        f"Whole steps, attention {args.attention}, float32, threads: {args.threads}, medians of {args.rounds} "
         f"interleaved rounds; the ratio is the faster PyTorch over ours.",
         f"{machine()}; {datetime.date.today()}; PyTorch {about['eager']['torch']} "
         f"(AdamW {about['eager']['optimizer']}).", "",
@@ -177,12 +180,13 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", action="append", metavar="B,T,L,H,C,V", help="may be given several times")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--attention", default="causal", choices=ATTENTION)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="about how long one turn takes")
     parser.add_argument("--huge-pages", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number there")
     parser.add_argument("--ours", default=OURS, help=f"our program (default: {OURS})")
-    args, args.passed_on = parser.parse_known_args()
+    args = parser.parse_args()
     args.shapes = args.shape or SHAPES
     return args
 
@@ -196,7 +200,8 @@ def main():
             progress(f"{shape}: ratio {measurements[-1].ratio():.2f}{' with huge pages' if huge_pages else ''}")
     if args.json:
         summaries = [measurement.summary() for measurement in measurements]
-        args.json.write_text(json.dumps({"machine": machine(), "argv": sys.argv, "measurements": summaries}) + "\n")
+        record = {"machine": machine(), "argv": sys.argv, "measurements": summaries}
+        args.json.write_text(json.dumps(record) + "\n")
     print(report(measurements, args))
 
 

@@ -1,8 +1,7 @@
 """The same GPT models and the same training step in PyTorch, as a server that times steps on request.
 
-    python bench/torch_step.py --shape=B,T,L,H,C,V [--threads=N] [--compile] [--attention=causal|reflex|router]
-                               [--reflex.heads=2,2,2] [--reflex.depth=K|all] [--reflex.source=hidden|kv]
-                               [--reflex.combine=concat|linear|top_k] [--reflex.top_k=N] [--reflex.layers=1,3|all]
+    python bench/torch_step.py --shape=B,T,L,H,C,V [--threads=N] [--compile]
+                               [--attention=causal|reflex-hidden|reflex-kv|linear|top_k|router]
 
 One step is forward, backward, clipping, AdamW and zeroing, in float32. After warming up, the server prints one
 JSON line `{"ready": true, ...}`; then it answers each line `{"steps": K}` on its standard input with one line
@@ -25,6 +24,7 @@ from torch import nn
 
 LEARNING_RATE, BETAS, EPS, WEIGHT_DECAY, GRAD_CLIP = 1e-3, (0.9, 0.95), 1e-8, 0.1, 1.0
 WARM_UP_STEPS = 5
+ATTENTION = ("causal", "reflex-hidden", "reflex-kv", "linear", "top_k", "router")
 
 
 @dataclass
@@ -86,7 +86,8 @@ class Attention(nn.Module):
             nn.init.constant_(mixer.weight, 1 / mixed)
             setattr(self, "linear_combination" if self.reflex.combine == "linear" else "route", mixer)
         if config.attention == "router" and block > 0:
-            self.route_k, self.route_v = (nn.Linear((block + 1) * self.n_head, self.n_head, bias=False) for _ in "kv")
+            memory = (block + 1) * self.n_head
+            self.route_k, self.route_v = (nn.Linear(memory, self.n_head, bias=False) for _ in range(2))
             for route in (self.route_k, self.route_v):
                 nn.init.zeros_(route.weight)
                 nn.init.eye_(route.weight[:, block * self.n_head:])
@@ -139,7 +140,7 @@ class Attention(nn.Module):
         return sum(weight[i] * state for i, state in enumerate(nearest_first))
 
     def chosen(self, weight):
-        """The softmaxed weights with all but the largest top_k at 0, divided by their sum; ties go to the nearer."""
+        """The softmaxed weights, all but the largest top_k at 0, divided by their sum; ties go to the nearer."""
         soft = weight.softmax(0)
         best = soft.detach().argsort(descending=True, stable=True)[:self.reflex.top_k]
         kept = soft * torch.zeros_like(soft).index_fill(0, best, 1.0)
@@ -208,7 +209,7 @@ class GPT(nn.Module):
 
 
 def adamw(model, learning_rate=LEARNING_RATE, betas=BETAS, weight_decay=WEIGHT_DECAY, **how):
-    """AdamW with nanoGPT's groups: decay for matrices and embeddings only. `how` is fused=True or foreach=True."""
+    """AdamW with nanoGPT's groups: only matrices and embeddings decay. `how` is fused=True or foreach=True."""
     parameters = list(model.parameters())
     groups = [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
               {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0}]
@@ -242,38 +243,36 @@ def faster_optimizer(model, batch):
     return best, adamw(model, **{best: True})
 
 
-def parse_arguments(words):
-    integers = lambda text: [int(part) for part in text.strip("[]").split(",")]  # noqa: E731
-    integers_or_all = lambda text: text if text == "all" else integers(text)  # noqa: E731
-    integer_or_all = lambda text: text if text == "all" else int(text)  # noqa: E731
+def bench_config(shape, attention):
+    """The model that `bench step --attention` measures at this shape (coordinator/cli/bench_step.ts)."""
+    _, length, layers, heads, width, vocabulary = shape
+    third = heads // 3
+    reflex = Reflex(heads=[heads - 2 * third, third, third], depth=2,
+                    source="kv" if attention == "reflex-kv" else "hidden",
+                    combine=attention if attention in ("linear", "top_k") else "concat",
+                    top_k=1 if attention == "top_k" else None)
+    kind = attention if attention in ("causal", "router") else "reflex"
+    return Config(layers, heads, width, length, vocabulary, attention=kind, reflex=reflex)
+
+
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", type=integers, required=True, metavar="B,T,L,H,C,V")
+    parser.add_argument("--shape", required=True, metavar="B,T,L,H,C,V")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="torch.compile the model")
-    parser.add_argument("--attention", choices=["causal", "reflex", "router"], default="causal")
-    parser.add_argument("--reflex.heads", dest="heads", type=integers)
-    parser.add_argument("--reflex.depth", dest="depth", type=integer_or_all)
-    parser.add_argument("--reflex.source", dest="source", choices=["hidden", "kv"], default="hidden")
-    parser.add_argument("--reflex.combine", dest="combine", choices=["concat", "linear", "top_k"], default="concat")
-    parser.add_argument("--reflex.top_k", dest="top_k", type=int, default=2)
-    parser.add_argument("--reflex.layers", dest="layers", type=integers_or_all, default="all")
-    args = parser.parse_args(words)
+    parser.add_argument("--attention", choices=ATTENTION, default="causal")
+    args = parser.parse_args()
+    args.shape = [int(number) for number in args.shape.split(",")]
     if len(args.shape) != 6:
         parser.error(f"--shape needs the six numbers B,T,L,H,C,V, got {len(args.shape)}")
-    heads = args.shape[3]
-    if args.heads is None and not (args.depth == "all" and args.combine == "concat"):
-        args.heads = [heads - 2 * (heads // 3), heads // 3, heads // 3]
-    if args.heads is not None and sum(args.heads) != heads:
-        parser.error(f"--reflex.heads must add up to the {heads} heads of the shape, got {args.heads}")
     return args
 
 
 def serve(args):
-    batch_size, length, layers, heads, width, vocabulary = args.shape
+    batch_size, length, *_, vocabulary = args.shape
     torch.set_num_threads(args.threads)
     torch.manual_seed(1337)
-    reflex = Reflex(args.heads, args.depth, args.source, args.combine, args.top_k, args.layers)
-    model = GPT(Config(layers, heads, width, length, vocabulary, attention=args.attention, reflex=reflex))
+    model = GPT(bench_config(args.shape, args.attention))
     batch = tuple(torch.randint(vocabulary, (batch_size, length)) for _ in range(2))
     name, optimizer = faster_optimizer(model, batch)
     run = torch.compile(model) if args.compile else model
@@ -297,4 +296,4 @@ def answer(message):
 
 
 if __name__ == "__main__":
-    serve(parse_arguments(sys.argv[1:]))
+    serve(parse_arguments())
