@@ -139,6 +139,17 @@ repositoryTest("the repository names no package registry's host and no tarball i
   }
 });
 
+repositoryTest("README.md gives the test command that .ci/run runs", () => {
+  const command = "npx -y deno@2.9.6 task test";
+  for (const path of ["README.md", ".ci/run"]) {
+    const lines = readFileSync(ROOT + path, "utf8").split("\n").map((line) => line.trim());
+    assert.ok(
+      lines.some((line) => line === command || line.startsWith(`${command} `)),
+      `${path} lacks ${command}`,
+    );
+  }
+});
+
 Deno.test("deno.json maps every package to one exact npm version", () => {
   for (const [name, target] of Object.entries(mappedPackages())) {
     assert.match(target, /^npm:.+@\d+\.\d+\.\d+$/, `${name} is mapped to ${target}`);
