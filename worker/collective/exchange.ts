@@ -5,8 +5,8 @@ import type { Part } from "./buckets.ts";
 import type { Reduced, StepKey } from "./collective.ts";
 import { encodeHeader, HEADER_BYTES, type Phase, type ReductionKey } from "./codec.ts";
 import type { ExchangePlan } from "./exchange_plan.ts";
-import { type Accepted, type DroppedFrames, Inbox } from "./inbox.ts";
-import type { Bytes, Links } from "./link.ts";
+import { type DroppedFrames, Inbox } from "./inbox.ts";
+import type { Bytes, LinkInterest, Links } from "./link.ts";
 import { Outbox } from "./outbox.ts";
 import { type ExchangeMemory, type Place, Places } from "./places.ts";
 
@@ -42,8 +42,9 @@ export class Exchange {
   readonly #unadded: { node: number; frame: number }[] = [];
   /** Which sums are there: element node · frames + frame, for the frames of the own segment. */
   readonly #present: Uint8Array;
-  /** Frames of the result, and squares of other members, that are still to come. */
-  #missing = 0;
+  /** By rank: frames that are still to come from that member. */
+  readonly #owed = new Map<number, number>();
+  /** Frames of the own segment whose result is still to be made. */
   #unfinished = 0;
   #key: ReductionKey = { generation: 0, step: 0, attempt: 0 };
 
@@ -68,8 +69,12 @@ export class Exchange {
     this.#present.fill(0);
     this.#gradHash.fill(0);
     this.#unfinished = this.#ownFrames.length;
-    const squares = segments.filter(({ length }, rank) => rank !== shape.rank && length > 0);
-    this.#missing = frames.reduce((sum, own) => sum + own.length, squares.length);
+    for (const peer of this.#outboxes.keys()) {
+      const partials = shape.nodes[peer].length * this.#ownFrames.length;
+      const squares = segments[peer].length > 0 ? 1 : 0;
+      const owed = partials + frames[peer].length + squares;
+      if (owed > 0) this.#owed.set(peer, owed);
+    }
   }
 
   /** The own partial sum of tree node `node` is complete, at a byte offset of its arena; it stays there until COMMIT. */
@@ -92,17 +97,21 @@ export class Exchange {
     this.#own.clear();
     this.#unadded.length = 0;
     for (const outbox of this.#outboxes.values()) outbox.clear();
-    this.#missing = 0;
+    this.#owed.clear();
+    this.#unfinished = 0;
   }
 
   /** True when the result is complete and all that the others need has been handed over. */
   get done(): boolean {
-    return this.#missing === 0 && this.blocked.length === 0;
+    const { from, to } = this.interest;
+    return this.#unfinished === 0 && from.length === 0 && to.length === 0;
   }
 
-  /** The ranks for which frames are waiting. */
-  get blocked(): number[] {
-    return [...this.#outboxes].filter(([, outbox]) => !outbox.isEmpty).map(([peer]) => peer);
+  /** Who still owes frames, and for whom frames are waiting. */
+  get interest(): LinkInterest {
+    const from = [...this.#owed.keys()];
+    const to = [...this.#outboxes].filter(([, outbox]) => !outbox.isEmpty).map(([peer]) => peer);
+    return { from, to };
   }
 
   /** Of the reduction that is `done`. */
@@ -121,12 +130,8 @@ export class Exchange {
    */
   pump(): boolean {
     let worked = this.#addOwn();
-    for (const [peer, link] of this.options.links.byRank) {
-      if (this.#missing === 0) break; // what comes now belongs to the next step, and waits for its begin
-      const frame = this.#inbox.take(peer, link);
-      if (frame !== null && frame !== "dropped") this.#accept(frame);
-      worked = frame !== null || worked;
-    }
+    // What comes from a member that owes nothing belongs to the next step, and waits for its begin.
+    for (const peer of this.#owed.keys()) worked = this.#receive(peer) || worked;
     for (const outbox of this.#outboxes.values()) worked = outbox.sendOne() || worked;
     return worked;
   }
@@ -135,10 +140,17 @@ export class Exchange {
     return this.#plan.frames[this.#plan.shape.rank];
   }
 
-  #accept({ phase, bucket, frame, hash }: Accepted): void {
-    if (phase === "partial") return this.#arrive(bucket, frame);
-    if (phase === "result") addHash(this.#gradHash, hash);
-    this.#missing--;
+  #receive(peer: number): boolean {
+    const link = this.options.links.byRank.get(peer);
+    const frame = link === undefined ? null : this.#inbox.take(peer, link);
+    if (frame === null) return false;
+    if (frame === "dropped") return true;
+    if (frame.phase === "partial") this.#arrive(frame.bucket, frame.frame);
+    if (frame.phase === "result") addHash(this.#gradHash, frame.hash);
+    const owed = (this.#owed.get(peer) ?? 0) - 1;
+    if (owed > 0) this.#owed.set(peer, owed);
+    else this.#owed.delete(peer);
+    return true;
   }
 
   #addOwn(): boolean {
@@ -179,7 +191,6 @@ export class Exchange {
     const hash = new Uint32Array(4);
     place.hash(hash);
     addHash(this.#gradHash, hash);
-    this.#missing--;
     this.#unfinished--;
     for (const outbox of this.#outboxes.values()) {
       this.#enqueue(outbox, { phase: "result", bucket: 0, place, hash });

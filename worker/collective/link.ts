@@ -18,12 +18,20 @@ export interface Link {
   tryReceive(header: Bytes, place: (headerBytes: number) => Bytes | null): Received | null;
 }
 
+/** What a wait is to be ended by. */
+export interface LinkInterest {
+  /** Ranks whose next frame would be taken. */
+  from: readonly number[];
+  /** Ranks for which a frame is waiting to be sent. */
+  to: readonly number[];
+}
+
 /** A member's links to all the others. */
 export interface Links {
   /** By rank; a member has none to itself. */
   readonly byRank: ReadonlyMap<number, Link>;
-  /** Resolves when a frame may have come, one of the `blocked` ranks may take one, or `wake` was called; or for no reason. */
-  wait(blocked: readonly number[]): Promise<void>;
+  /** Resolves when something of `interest` may be possible, or `wake` was called; or for no reason. */
+  wait(interest: LinkInterest): Promise<void>;
   /** Ends the wait going on, or else the next one. */
   wake(): void;
   close(): Promise<void>;

@@ -40,7 +40,7 @@ export class Reducer implements Collective {
     try {
       while (!this.#exchange.done) {
         if (this.#aborted) return null;
-        if (!this.#exchange.pump()) await this.options.links.wait(this.#exchange.blocked);
+        if (!this.#exchange.pump()) await this.options.links.wait(this.#exchange.interest);
       }
       return this.#exchange.result;
     } catch (error) {

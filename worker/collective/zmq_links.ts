@@ -1,6 +1,6 @@
 import { Poller } from "../../shared/zmq/poller.ts";
 import { Context, type Socket } from "../../shared/zmq/socket.ts";
-import type { Link, Links } from "./link.ts";
+import type { Link, LinkInterest, Links } from "./link.ts";
 
 /** Frames that wait for one peer on each side. */
 const QUEUED_FRAMES = 8;
@@ -44,17 +44,15 @@ export function zmqLinks({ rank, generation, endpoints }: ZmqLinksOptions): Link
 class ZmqLinks implements Links {
   readonly byRank: ReadonlyMap<number, Link>;
   readonly #poller: Poller;
-  readonly #readable: Socket[];
 
   constructor(private readonly context: Context, private readonly sockets: ReadonlyMap<number, Socket>) {
     this.#poller = new Poller(context);
-    this.#readable = [...sockets.values()];
     this.byRank = new Map([...sockets].map(([peer, socket]) => [peer, linkOver(socket)]));
   }
 
-  wait(blocked: readonly number[]): Promise<void> {
-    const writable = blocked.flatMap((peer) => this.sockets.get(peer) ?? []);
-    return this.#poller.wait(-1, { readable: this.#readable, writable });
+  wait({ from, to }: LinkInterest): Promise<void> {
+    const socketsOf = (ranks: readonly number[]) => ranks.flatMap((peer) => this.sockets.get(peer) ?? []);
+    return this.#poller.wait(-1, { readable: socketsOf(from), writable: socketsOf(to) });
   }
 
   wake(): void {

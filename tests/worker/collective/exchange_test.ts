@@ -82,7 +82,7 @@ function tampered(tamper: (link: Link) => Link): (links: Links, rank: number) =>
     if (rank !== 0 || link === undefined) return links;
     return {
       byRank: new Map([...links.byRank, [1, tamper(link)]]),
-      wait: (blocked) => links.wait(blocked),
+      wait: (interest) => links.wait(interest),
       wake: () => links.wake(),
       close: () => links.close(),
     };

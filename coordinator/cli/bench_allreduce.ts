@@ -1,0 +1,135 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { LockstepError } from "../../shared/errors.ts";
+import { ReductionTree } from "../../shared/reduction_tree.ts";
+import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
+import { Arena } from "../../worker/arena.ts";
+import { Accumulator } from "../../worker/collective/accumulator.ts";
+import {
+  type BenchAnswer,
+  benchAnswer,
+  type BenchSetup,
+  fillBenchGradient,
+} from "../../worker/collective/bench_member.ts";
+import { hashHex, hashPart } from "../../worker/kernels/block_hash.ts";
+import { loadKernels } from "../../worker/kernels/kernels.ts";
+
+const WARM_UPS = 5;
+const MEASURED_MS = 2_000;
+const FEWEST = 20;
+
+/** As nccl-tests defines them: bytes of one gradient by the mean time, and that by 2(p − 1)/p for p processes. */
+export interface AllReduceFigures {
+  busbw_gb_s: number;
+  algbw_gb_s: number;
+  p50_ms: number;
+  p99_ms: number;
+}
+
+/** What is measured. */
+export interface BenchAllReduceOptions {
+  /** Processes, each with one gradient. */
+  workers: number;
+  /** float32 numbers of a gradient. */
+  elements: number;
+  /** The largest frame, a multiple of 16,384 numbers. */
+  frameElements?: number;
+}
+
+/**
+ * Measures the all-reduce of `workers` processes on this machine, all checks on: five to warm up, then at least two
+ * seconds and twenty times. The result is compared with one that is computed without any socket; E_DIVERGED if it differs.
+ */
+export async function benchAllReduce(options: BenchAllReduceOptions): Promise<AllReduceFigures> {
+  const { workers, elements, frameElements } = options;
+  const expected = await expectedHash(options);
+  const ipc = createIpcDirectory();
+  const endpoints = Array.from({ length: workers }, (_, rank) => ipc.endpoint(`m${rank}`));
+  const members = endpoints.map((_, rank) => new MemberProcess({ rank, endpoints, elements, frameElements }));
+  const reduceAll = (count: number) => Promise.all(members.map((member) => member.reduce(count)));
+  try {
+    const [warm] = await reduceAll(WARM_UPS);
+    const fastest = Math.min(...warm.milliseconds);
+    const answers = await reduceAll(Math.max(FEWEST, Math.ceil(MEASURED_MS / fastest)));
+    answers.forEach(({ gradHash }, rank) => checkHash(gradHash, { rank, expected }));
+    return figures(answers[0].milliseconds, options);
+  } finally {
+    await Promise.all(members.map((member) => member.end()));
+    ipc.remove();
+  }
+}
+
+/** The hash of the mean gradient, added in this process. */
+async function expectedHash({ workers, elements }: BenchAllReduceOptions): Promise<string> {
+  const tree = new ReductionTree(workers);
+  const leaves = [...Array(workers).keys()];
+  const names = Array.from({ length: Accumulator.bufferCount(tree, leaves) }, (_, i) => `buffer${i}`);
+  const arena = Arena.create(Object.fromEntries(names.map((name) => [name, elements])));
+  const kernels = await loadKernels(arena);
+  const buffers = names.map((name) => arena.region(name));
+  const accumulator = new Accumulator({ tree, leaves, kernels, buffers });
+  for (const rank of leaves) {
+    fillBenchGradient(accumulator.leafBuffer().view, rank);
+    accumulator.complete();
+  }
+  const hash = new Uint32Array(4);
+  for (const { region } of accumulator.partials) {
+    kernels.divide(region.byteOffset, region.byteOffset, elements, workers);
+    hashPart(kernels, { byteOffset: region.byteOffset, length: elements, firstBlock: 0 }, hash);
+  }
+  return hashHex(hash);
+}
+
+function checkHash(gradHash: string, { rank, expected }: { rank: number; expected: string }): void {
+  if (gradHash === expected) return;
+  throw new LockstepError(
+    "E_DIVERGED",
+    `Cannot trust the measurement as the result of process ${rank} hashes to ${gradHash}, not ${expected}`,
+  );
+}
+
+function figures(milliseconds: number[], { workers, elements }: BenchAllReduceOptions): AllReduceFigures {
+  const sorted = milliseconds.toSorted((a, b) => a - b);
+  const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
+  const mean = sorted.reduce((sum, ms) => sum + ms, 0) / sorted.length;
+  const algbw = 4 * elements / (mean * 1e6);
+  return {
+    busbw_gb_s: algbw * 2 * (workers - 1) / workers,
+    algbw_gb_s: algbw,
+    p50_ms: quantile(0.5),
+    p99_ms: quantile(0.99),
+  };
+}
+
+/** A process that runs bench_member.ts. */
+class MemberProcess {
+  readonly #child;
+  readonly #answers: AsyncIterator<string>;
+  readonly #exited: Promise<void>;
+
+  constructor(private readonly setup: BenchSetup) {
+    const script = fileURLToPath(import.meta.resolve("../../worker/collective/bench_member.ts"));
+    this.#child = spawn(Deno.execPath(), ["run", "-A", script, JSON.stringify(setup)], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+    this.#exited = new Promise((resolve) => this.#child.on("exit", () => resolve()));
+  }
+
+  async reduce(count: number): Promise<BenchAnswer> {
+    this.#child.stdin.write(`${count}\n`);
+    const { value, done } = await this.#answers.next();
+    if (!done) return benchAnswer.parse(JSON.parse(value));
+    throw new LockstepError(
+      "E_WORKER_DIED",
+      `Cannot measure the all-reduce as process ${this.setup.rank} died`,
+    );
+  }
+
+  /** Lets the process end, and waits for that. */
+  end(): Promise<void> {
+    this.#child.stdin.end();
+    return this.#exited;
+  }
+}

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { dealShards } from "../../../coordinator/plan.ts";
+import { ReductionTree } from "../../../shared/reduction_tree.ts";
+import { createIpcDirectory } from "../../../shared/zmq/ipc_directory.ts";
+import { Arena } from "../../../worker/arena.ts";
+import type { Collective, Reduced } from "../../../worker/collective/collective.ts";
+import { CollectiveClient } from "../../../worker/collective/collective_client.ts";
+import { ExchangePlan } from "../../../worker/collective/exchange_plan.ts";
+import { memoryLinks } from "../../../worker/collective/memory_links.ts";
+import { Reducer } from "../../../worker/collective/reducer.ts";
+import { bindKernels, compileKernels, type Kernels } from "../../../worker/kernels/kernels.ts";
+import { expectedGradient, gradientAt } from "./members.ts";
+
+const ELEMENTS = 150_000;
+const SHARDS = 3;
+const tree = new ReductionTree(SHARDS);
+const module = await compileKernels({ shared: true });
+const expected = expectedGradient(tree, ELEMENTS);
+
+interface Member {
+  collective: Collective;
+  /** Tree nodes and where their sums are. */
+  own: { node: number; byteOffset: number }[];
+  reduced: Float32Array;
+  configure(generation: number): Promise<void>;
+}
+
+interface World {
+  members: Member[];
+  close(): Promise<void>;
+}
+
+/** Members that hold one shard each, with arenas of their own: what two processes would have. */
+function makeMember(
+  rank: number,
+  { worldSize, directory }: { worldSize: number; directory: string | null },
+): Member {
+  const deal = dealShards(SHARDS, worldSize);
+  const nodes = deal.map((leaves) => leaves.map((leaf) => tree.leaf(leaf)));
+  const plan = new ExchangePlan({ tree, nodes, rank, elements: ELEMENTS });
+  const partials = Arena.create({ gradient: ELEMENTS * deal[rank].length, scratch: plan.scratchLength });
+  const state = Arena.create({ reduced: ELEMENTS, squares: plan.squaresLength });
+  const gradient = partials.region("gradient");
+  const own = deal[rank].map((shard, i) => {
+    for (let at = 0; at < ELEMENTS; at++) gradient.view[i * ELEMENTS + at] = gradientAt(shard, at);
+    return { node: tree.leaf(shard), byteOffset: gradient.byteOffset + 4 * i * ELEMENTS };
+  });
+  const reduced = state.region("reduced").view;
+  const nonce = new Uint8Array(16).fill(9);
+  if (directory === null) {
+    const kernels: Kernels = bindKernels(module, { arena: partials, result: state });
+    const collective = new Reducer({
+      plan,
+      links: memoryLinks(1)[0],
+      nonce,
+      generation: 1,
+      kernels,
+      resultKernels: bindKernels(module, { arena: state }),
+      scratch: partials.region("scratch"),
+      reduced: state.region("reduced"),
+      squares: state.region("squares"),
+    });
+    return { collective, own, reduced, configure: () => Promise.resolve() };
+  }
+  const collective = new CollectiveClient();
+  const endpoints = Array.from({ length: worldSize }, (_, peer) => `${directory}-${peer}`);
+  const configure = (generation: number) =>
+    collective.configure({
+      module,
+      partials: partials.share(),
+      state: state.share(),
+      shardCount: SHARDS,
+      nodes,
+      rank,
+      endpoints,
+      nonce,
+      generation,
+    });
+  return { collective, own, reduced, configure };
+}
+
+async function reduceStep(members: readonly Member[], step: number): Promise<(Reduced | null)[]> {
+  const reductions = members.map(({ collective }) => collective.begin({ step, attempt: 0 }));
+  for (const { collective, own } of members) {
+    for (const { node, byteOffset } of own) collective.announce(node, byteOffset);
+  }
+  return await Promise.all(reductions);
+}
+
+function makeWorld(worldSize: number): World {
+  const ipc = createIpcDirectory();
+  const ranks = [...Array(worldSize).keys()];
+  const members = ranks.map((rank) => makeMember(rank, { worldSize, directory: ipc.endpoint("d") }));
+  return {
+    members,
+    close: async () => {
+      await Promise.all(members.map(({ collective }) => collective.close()));
+      ipc.remove();
+    },
+  };
+}
+
+async function aloneResult(): Promise<Reduced | null> {
+  const alone = makeMember(0, { worldSize: 1, directory: null });
+  const [result] = await reduceStep([alone], 0);
+  assert.deepEqual(alone.reduced, expected);
+  await alone.collective.close();
+  return result;
+}
+
+Deno.test("CollectiveClient and Reducer give the same bits: three threads over ZeroMQ, one without a socket", async () => {
+  const { members, close } = makeWorld(3);
+  await Promise.all(members.map(({ configure }) => configure(1)));
+  const alone = await aloneResult();
+  assert.ok(alone !== null && Number.isFinite(alone.gradNorm));
+  for (let step = 0; step < 3; step++) {
+    for (const { reduced } of members) reduced.fill(0);
+    assert.deepEqual(await reduceStep(members, step), [alone, alone, alone]);
+    for (const { reduced } of members) assert.deepEqual(reduced, expected);
+  }
+  await close();
+});
+
+Deno.test("CollectiveClient.abort() ends a reduction that waits for a peer, and a new generation reduces again", async () => {
+  const { members, close } = makeWorld(2);
+  await Promise.all(members.map(({ configure }) => configure(1)));
+  const [waiting] = members;
+  const reduction = waiting.collective.begin({ step: 0, attempt: 0 });
+  waiting.own.forEach(({ node, byteOffset }) => waiting.collective.announce(node, byteOffset));
+  await waiting.collective.abort();
+  assert.equal(await reduction, null);
+  await Promise.all(members.map(({ configure }) => configure(2)));
+  const [first, second] = await reduceStep(members, 0);
+  assert.deepEqual(first, await aloneResult());
+  assert.deepEqual(second, first);
+  await close();
+});
+
+Deno.test("CollectiveClient.configure() rejects shards that are dealt twice", async () => {
+  const collective = new CollectiveClient();
+  const arena = Arena.create({ scratch: 0, reduced: 10, squares: 2 });
+  const setup = {
+    module,
+    partials: arena.share(),
+    state: arena.share(),
+    shardCount: 2,
+    nodes: [[0, 1]],
+    rank: 0,
+    endpoints: ["unused"],
+    nonce: new Uint8Array(16),
+    generation: 1,
+  };
+  await assert.rejects(collective.configure(setup), {
+    code: "E_DECODE",
+    message: /shard 0 is dealt 2 times$/,
+  });
+  await collective.close();
+});
