@@ -48,6 +48,7 @@ class RouterServer implements ControlServer {
   readonly #inbox = new Inbox<Received>();
   readonly #loop: SocketLoop;
   readonly #directory: IpcDirectory | null;
+  #closed: Promise<void> | null = null;
   /** Workers that have an ERROR on its way: one that does not read gets no more of them. */
   readonly #beingRefused = new Set<string>();
 
@@ -72,7 +73,12 @@ class RouterServer implements ControlServer {
     return this.#inbox.receive();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#inbox.close();
     await this.#loop.close();
     this.#directory?.remove();

@@ -10,7 +10,7 @@ export interface WorkerChannel {
   send(message: FromWorker): Promise<void>;
   /** The coordinator's next message; null when closed. Rejects with `LockstepError` E_DECODE if it cannot be read. */
   receive(): Promise<ToWorker | null>;
-  /** Delivers what was sent, throws away what was not received, frees everything; resolves then, within about two seconds. Sending does nothing from now on. */
+  /** Delivers what was sent, throws away what was not received, frees everything; resolves then, within about two seconds. Sending and closing again do nothing. */
   close(): Promise<void>;
 }
 

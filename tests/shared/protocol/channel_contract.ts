@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import type { CoordinatorServer, WorkerChannel } from "../../../shared/protocol/channel.ts";
+import type { FromWorker, ToWorker } from "../../../shared/protocol/messages.ts";
+
+/** A transport under test: `open` gives a server and one client of it, named `id`. */
+export interface Transport {
+  name: string;
+  open(id: string): Promise<{ server: CoordinatorServer; client: WorkerChannel }>;
+  test(title: string, fn: () => Promise<void>): void;
+}
+
+const MIB = 1 << 20;
+const boundary = { epoch: 1, generation: 2, step: 3 };
+
+function syncGet(index: number): FromWorker {
+  return { type: "SYNC_GET", ...boundary, index };
+}
+
+function part(offset: number, bytes: number): FromWorker {
+  return {
+    type: "CKPT_PART",
+    ...boundary,
+    file: "m.safetensors",
+    offset,
+    bytes: new Uint8Array(bytes).fill(offset),
+  };
+}
+
+/** What every implementation of `WorkerChannel` and `CoordinatorServer` must do. */
+export function channelContract({ name, open, test }: Transport): void {
+  async function withChannel(
+    use: (sides: { server: CoordinatorServer; client: WorkerChannel }) => Promise<void>,
+  ): Promise<void> {
+    const { server, client } = await open("worker-1");
+    try {
+      await use({ server, client });
+    } finally {
+      await client.close();
+      await server.close();
+    }
+  }
+
+  /** The server can only answer a client that it has heard of. */
+  async function greet(
+    { server, client }: { server: CoordinatorServer; client: WorkerChannel },
+  ): Promise<void> {
+    client.send({ type: "BEAT" });
+    assert.deepEqual(await server.receive(), { from: "worker-1", message: { type: "BEAT" } });
+  }
+
+  test(`${name}: messages arrive unchanged, once, in order, both ways`, () =>
+    withChannel(async ({ server, client }) => {
+      for (let index = 0; index < 200; index++) client.send(syncGet(index));
+      for (let index = 0; index < 200; index++) {
+        assert.deepEqual(await server.receive(), { from: "worker-1", message: syncGet(index) });
+      }
+      const sent: ToWorker[] = Array.from(
+        { length: 200 },
+        (_, step) => ({ type: "CKPT_BEGIN", ...boundary, step }),
+      );
+      for (const message of sent) server.send("worker-1", message);
+      for (const message of sent) assert.deepEqual(await client.receive(), message);
+    }));
+
+  test(`${name}: receive() waits for a message that comes later`, () =>
+    withChannel(async ({ server, client }) => {
+      await greet({ server, client });
+      const atServer = server.receive(), atClient = client.receive();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      client.send(syncGet(1));
+      server.send("worker-1", { type: "DRAIN" });
+      assert.deepEqual(await atServer, { from: "worker-1", message: syncGet(1) });
+      assert.deepEqual(await atClient, { type: "DRAIN" });
+    }));
+
+  test(`${name}: 48 MiB in large parts pass whole to a slow reader, and small messages after them`, () =>
+    withChannel(async ({ server, client }) => {
+      const sending = Array.from({ length: 12 }, (_, index) => client.send(part(index, 4 * MIB)));
+      client.send({ type: "CKPT_DONE", ...boundary });
+      for (let index = 0; index < 12; index++) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        const message = (await server.receive())?.message;
+        assert.ok(message?.type === "CKPT_PART");
+        assert.deepEqual([message.offset, message.bytes.length], [index, 4 * MIB]);
+        assert.ok(message.bytes[0] === index && message.bytes[4 * MIB - 1] === index);
+      }
+      assert.equal((await server.receive())?.message.type, "CKPT_DONE");
+      await Promise.all(sending);
+    }));
+
+  test(`${name}: 200 parts to a worker that reads late are neither lost nor in the way of later messages`, () =>
+    withChannel(async ({ server, client }) => {
+      await greet({ server, client });
+      for (let index = 0; index < 200; index++) {
+        server.send("worker-1", { type: "SYNC_DATA", ...boundary, index, bytes: new Uint8Array(MIB / 16) });
+      }
+      server.send("worker-1", { type: "DRAIN" });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      client.send(syncGet(5));
+      assert.equal((await server.receive())?.message.type, "SYNC_GET");
+      for (let index = 0; index < 200; index++) {
+        const message = await client.receive();
+        assert.ok(message?.type === "SYNC_DATA" && message.index === index);
+      }
+      assert.deepEqual(await client.receive(), { type: "DRAIN" });
+    }));
+
+  test(`${name}: numbers that are not finite, and bytes, stay what they are`, () =>
+    withChannel(async ({ server, client }) => {
+      const result = { loss: NaN, perplexity: Infinity, accuracy: 0.1 };
+      const message: FromWorker = {
+        type: "EVAL_RESULT",
+        epoch: 1,
+        generation: 2,
+        evaluation: 0,
+        batch: 7,
+        result,
+        shown: ["3 1 2 → 1 2 3"],
+      };
+      client.send(message);
+      assert.deepEqual((await server.receive())?.message, message);
+    }));
+
+  test(`${name}: the client's close() delivers what was sent just before, and ends its receive()`, () =>
+    withChannel(async ({ server, client }) => {
+      const waiting = client.receive();
+      for (let index = 0; index < 50; index++) client.send(syncGet(index));
+      client.send({ type: "LEAVE", reason: "done" });
+      const closed = client.close();
+      assert.equal(await waiting, null);
+      for (let index = 0; index < 50; index++) {
+        assert.equal((await server.receive())?.message.type, "SYNC_GET");
+      }
+      assert.equal((await server.receive())?.message.type, "LEAVE");
+      await closed;
+      await client.send({ type: "BEAT" });
+      assert.equal(await client.receive(), null);
+    }));
+
+  test(`${name}: the server's close() delivers what was sent just before, and ends its receive()`, () =>
+    withChannel(async ({ server, client }) => {
+      await greet({ server, client });
+      const waiting = server.receive();
+      server.send("worker-1", { type: "DRAIN" });
+      const closed = server.close();
+      assert.equal(await waiting, null);
+      assert.deepEqual(await client.receive(), { type: "DRAIN" });
+      await closed;
+      await server.send("worker-1", { type: "BEAT" });
+      assert.equal(await server.receive(), null);
+    }));
+
+  test(`${name}: a message to a worker that nobody knows is dropped`, () =>
+    withChannel(async ({ server, client }) => {
+      await greet({ server, client });
+      await server.send("worker-2", { type: "DRAIN" });
+      server.send("worker-1", { type: "BEAT" });
+      assert.deepEqual(await client.receive(), { type: "BEAT" });
+    }));
+}

@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Packr } from "msgpackr/pack";
+import { LockstepError } from "../../../shared/errors.ts";
+import { checkMessagePack, MAX_DEPTH, MAX_VALUES } from "../../../shared/protocol/check_message_pack.ts";
+import {
+  decodeFromWorker,
+  decodeToWorker,
+  encodeMessage,
+  MAX_MESSAGE_BYTES,
+} from "../../../shared/protocol/codec.ts";
+import type { FromWorker, ToWorker } from "../../../shared/protocol/messages.ts";
+
+const hash = "0123456789abcdef".repeat(2);
+const generation = { epoch: 1, generation: 2 };
+const boundary = { ...generation, step: 3 };
+const attempt = { ...boundary, attempt: 0 };
+
+const TO_WORKER: ToWorker[] = [
+  {
+    type: "ROSTER",
+    ...generation,
+    nonce: new Uint8Array(16).fill(7),
+    rank: 1,
+    worldSize: 2,
+    members: [{ id: "a", rank: 0, endpoint: "ipc:///tmp/a" }, { id: "b", rank: 1, endpoint: null }],
+    shards: [[0, 1], [2, 3]],
+    config: { n_layer: 6, reflex: { heads: [2, 2, 2], depth: "all" }, bias: false, top_k: null },
+    configHash: hash + hash,
+    start: { step: 0, source: "init" },
+  },
+  { type: "SYNC_OFFER", ...boundary, bytes: 2 ** 40, stateHash: hash, chunkBytes: 1 << 20 },
+  { type: "SYNC_DATA", ...boundary, index: 4, bytes: new Uint8Array([1, 2, 3]) },
+  { type: "STEP", ...attempt, learningRate: Math.fround(1e-3), biasCorrection1: 0.1, biasCorrection2: 0.05 },
+  { type: "COMMIT", ...attempt, gradHash: hash },
+  { type: "ABORT", ...attempt, reason: "worker b died" },
+  { type: "CKPT_BEGIN", ...boundary },
+  { type: "EVAL_DEAL", ...generation, evaluation: 1, task: { name: "sort" }, batches: [0, 2, 4] },
+  { type: "DRAIN" },
+  { type: "BEAT" },
+  { type: "ERROR", code: "E_VERSION", message: "no" },
+];
+
+const FROM_WORKER: FromWorker[] = [
+  {
+    type: "HELLO",
+    id: "w-1",
+    version: "0.1.0",
+    pid: 77,
+    host: "ß→",
+    localRank: 0,
+    applied: 0,
+    endpoint: "tcp://127.0.0.1:99",
+    stateHash: null,
+  },
+  { type: "READY", ...generation, stateHash: hash, info: { compiledMs: 12.5 } },
+  {
+    type: "PREPARED",
+    ...attempt,
+    gradHash: hash,
+    gradNorm: Infinity,
+    stateHash: hash,
+    losses: [{ shard: 3, loss: 2.5 }, { shard: 4, loss: NaN }],
+  },
+  { type: "APPLIED", ...boundary, stateHash: hash },
+  { type: "SYNC_GET", ...boundary, index: 9 },
+  { type: "CKPT_PART", ...boundary, file: "a.safetensors", offset: 5, bytes: new Uint8Array(70_000).fill(1) },
+  { type: "CKPT_DONE", ...boundary },
+  { type: "EVAL_RESULT", ...generation, evaluation: 1, batch: 2, result: { exact: 32 }, shown: [] },
+  { type: "METRICS", step: 3, values: { loss: 1.5 } },
+  { type: "LEAVE", reason: "SIGTERM" },
+  { type: "ERROR", code: "E_NON_FINITE", message: "loss is NaN" },
+  { type: "BEAT" },
+];
+
+/** Decodes as both sides would; each returns or throws a `LockstepError` with a code of the wire. */
+function decodeAnything(frame: Uint8Array): void {
+  for (const decode of [decodeToWorker, decodeFromWorker]) {
+    try {
+      decode(frame);
+    } catch (error) {
+      assert.ok(error instanceof LockstepError, String(error));
+      assert.ok(error.code === "E_DECODE" || error.code === "E_TOO_LARGE");
+      assert.ok(error.message.length < 500 && !error.message.endsWith("."));
+    }
+  }
+}
+
+function pack(value: unknown): Uint8Array {
+  return new Uint8Array(new Packr({ useRecords: false }).pack(value));
+}
+
+Deno.test("decodeToWorker() reads every message that encodeMessage() writes", () => {
+  for (const message of TO_WORKER) assert.deepEqual(decodeToWorker(encodeMessage(message)), message);
+});
+
+Deno.test("decodeFromWorker() reads every message that encodeMessage() writes", () => {
+  for (const message of FROM_WORKER) assert.deepEqual(decodeFromWorker(encodeMessage(message)), message);
+});
+
+Deno.test("encodeMessage() does not share memory between messages", () => {
+  const first = encodeMessage({ type: "LEAVE", reason: "first" });
+  encodeMessage({ type: "LEAVE", reason: "other" });
+  assert.deepEqual(decodeFromWorker(first), { type: "LEAVE", reason: "first" });
+});
+
+Deno.test("encodeMessage() refuses a message that is too large", () => {
+  const message: ToWorker = {
+    type: "SYNC_DATA",
+    ...boundary,
+    index: 0,
+    bytes: new Uint8Array(MAX_MESSAGE_BYTES),
+  };
+  assert.throws(() => encodeMessage(message), { code: "E_TOO_LARGE" });
+});
+
+Deno.test("decodeFromWorker() refuses a frame that is too large before it looks into it", () => {
+  assert.throws(() => decodeFromWorker(new Uint8Array(MAX_MESSAGE_BYTES + 1)), { code: "E_TOO_LARGE" });
+});
+
+const WRONG: [title: string, value: unknown, reason: RegExp][] = [
+  ["an unknown type", { type: "HALLO" }, /type: Invalid/],
+  ["a message of the other side", TO_WORKER[3], /type: Invalid/],
+  ["a missing field", { type: "LEAVE" }, /reason: .*expected string/],
+  ["a field too many", { type: "BEAT", at: 1 }, /Unrecognized key: "at"/],
+  ["a negative step", { type: "CKPT_DONE", ...boundary, step: -1 }, /step: Too small/],
+  ["a fraction of a step", { type: "CKPT_DONE", ...boundary, step: 1.5 }, /step: .*expected int/],
+  ["a step beyond 2^53", { type: "CKPT_DONE", ...boundary, step: 2n ** 60n }, /step: .*expected number/],
+  [
+    "a file outside of the checkpoint",
+    { ...FROM_WORKER[5], file: "../../etc/passwd" },
+    /file: Invalid string/,
+  ],
+  ["bytes that are a text", { ...FROM_WORKER[5], bytes: "abc" }, /bytes: .*expected Uint8Array/],
+  ["a hash that is none", { type: "APPLIED", ...boundary, stateHash: "xyz" }, /stateHash: Invalid string/],
+  [
+    "a code that is none",
+    { type: "ERROR", code: "E_NO_SUCH", message: "" },
+    /code: .*expected an error code/,
+  ],
+  [
+    "a number as text",
+    { type: "METRICS", step: 1, values: { loss: "1" } },
+    /values\.loss: .*expected number/,
+  ],
+  ["no map at all", [1, 2, 3], /expected object/],
+];
+for (const [title, value, reason] of WRONG) {
+  Deno.test(`decodeFromWorker() refuses ${title}`, () => {
+    assert.throws(() => decodeFromWorker(pack(value)), (error) => {
+      return error instanceof LockstepError && error.code === "E_DECODE" && reason.test(error.message);
+    });
+  });
+}
+
+Deno.test("decodeToWorker() refuses a nonce that has not 16 bytes, and bytes within a configuration", () => {
+  const [roster] = TO_WORKER;
+  assert.throws(
+    () => decodeToWorker(pack({ ...roster, nonce: new Uint8Array(15) })),
+    /nonce: .*expected 16 bytes/,
+  );
+  assert.throws(() => decodeToWorker(pack({ ...roster, config: { a: new Uint8Array(1) } })), /config/);
+});
+
+Deno.test("decodeFromWorker() never gives an object another prototype", () => {
+  const values = '"__proto__":{"loss":1}';
+  const message = JSON.parse(`{"type":"METRICS","step":1,"values":{${values}}}`);
+  decodeAnything(pack(message));
+  const frame = Uint8Array.from([
+    0x81,
+    0xa9,
+    ...new TextEncoder().encode("__proto__"),
+    0x81,
+    0xa1,
+    0x61,
+    0x01,
+  ]);
+  assert.throws(() => decodeFromWorker(frame), { code: "E_DECODE" });
+  assert.equal(Object.hasOwn(Object.prototype, "loss"), false);
+});
+
+Deno.test("checkMessagePack() refuses what msgpackr's extensions would build", () => {
+  const extended = new Packr({ moreTypes: true, structuredClone: true });
+  for (const value of [new Set([1]), new Error("x"), /x/, new Date(1e12), new Float32Array(2), undefined]) {
+    assert.match(checkMessagePack(new Uint8Array(extended.pack({ value }))) ?? "", /extension/);
+  }
+  assert.match(checkMessagePack(new Uint8Array(new Packr().pack([{ a: 1 }, { a: 2 }]))) ?? "", /extension/);
+});
+
+Deno.test("checkMessagePack() bounds depth, values and keys, and wants one whole value", () => {
+  const nested = (depth: number) => Uint8Array.from([...Array(depth).fill(0x91), 0xc0]);
+  assert.equal(checkMessagePack(nested(MAX_DEPTH)), null);
+  assert.match(checkMessagePack(nested(MAX_DEPTH + 1)) ?? "", /nested deeper/);
+  assert.equal(checkMessagePack(pack(Array(1_000).fill(null))), null);
+  assert.match(checkMessagePack(pack(Array(MAX_VALUES).fill(null))) ?? "", /more than/);
+  assert.match(checkMessagePack(Uint8Array.from([0xdf, 255, 255, 255, 255])) ?? "", /more than/);
+  assert.match(checkMessagePack(Uint8Array.from([0x81, 1, 1])) ?? "", /key is not a string/);
+  assert.match(checkMessagePack(Uint8Array.from([0x81, 0xa1, 0x61])) ?? "", /cut off/);
+  assert.match(checkMessagePack(Uint8Array.from([0xc6, 255, 255, 255, 255, 1])) ?? "", /cut off/);
+  assert.match(checkMessagePack(new Uint8Array(0)) ?? "", /cut off/);
+  assert.match(checkMessagePack(Uint8Array.from([1, 1])) ?? "", /follow its end/);
+});
+
+Deno.test("checkMessagePack() accepts all of JSON and bytes", () => {
+  const leaf = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.uint8Array({ maxLength: 300 }), fc.double());
+  fc.assert(fc.property(fc.array(leaf), (value) => assert.equal(checkMessagePack(pack(value)), null)));
+});
+
+Deno.test("decoding random bytes ends in a message or a LockstepError", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), decodeAnything), { numRuns: 3_000 });
+});
+
+Deno.test("decoding mutated messages ends in a message or a LockstepError", () => {
+  const frames = [...TO_WORKER, ...FROM_WORKER].map((message) => encodeMessage(message));
+  const edit = fc.record({ at: fc.nat(), byte: fc.nat(255), cut: fc.boolean() });
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...frames),
+      fc.array(edit, { minLength: 1, maxLength: 6 }),
+      (original, edits) => {
+        let frame = Uint8Array.from(original);
+        for (const { at, byte, cut } of edits) {
+          if (frame.length === 0) break;
+          frame[at % frame.length] = byte;
+          if (cut) frame = frame.slice(0, at % frame.length);
+        }
+        decodeAnything(frame);
+      },
+    ),
+    { numRuns: 3_000 },
+  );
+});

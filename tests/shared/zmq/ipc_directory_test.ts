@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { createIpcDirectory } from "../../../shared/zmq/ipc_directory.ts";
+
+Deno.test({
+  name: "createIpcDirectory() makes a directory for its user alone, and removes it with what is in it",
+  ignore: Deno.build.os === "windows",
+  fn() {
+    const directory = createIpcDirectory();
+    const path = directory.endpoint("control").slice("ipc://".length);
+    const parent = path.slice(0, path.lastIndexOf("/"));
+    assert.equal((Deno.statSync(parent).mode ?? 0) & 0o777, 0o700);
+    Deno.writeTextFileSync(path, "");
+    directory.remove();
+    assert.throws(() => Deno.statSync(parent), Deno.errors.NotFound);
+  },
+});
+
+Deno.test({
+  name: "createIpcDirectory() keeps socket paths short where the temporary directory's path is long",
+  ignore: Deno.build.os === "windows",
+  fn() {
+    const before = Deno.env.get("TMPDIR");
+    const long = Deno.makeTempDirSync({ prefix: "x".repeat(80) });
+    Deno.env.set("TMPDIR", long);
+    try {
+      const directory = createIpcDirectory();
+      assert.ok(directory.endpoint("x".repeat(32)).length - "ipc://".length <= 103);
+      directory.remove();
+      assert.deepEqual([...Deno.readDirSync(long)], []);
+    } finally {
+      if (before === undefined) Deno.env.delete("TMPDIR");
+      else Deno.env.set("TMPDIR", before);
+      Deno.removeSync(long, { recursive: true });
+    }
+  },
+});

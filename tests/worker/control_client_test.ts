@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { openControlServer } from "../../coordinator/control_server.ts";
+import { Context } from "../../shared/zmq/socket.ts";
+import { openControlClient } from "../../worker/control_client.ts";
+import { zmqTest } from "../shared/zmq/zmq_test_support.ts";
+
+zmqTest("openControlClient() waits for a coordinator that is not there yet", async () => {
+  const first = await openControlServer({ endpoint: "tcp://127.0.0.1:*" });
+  const { endpoint } = first;
+  await first.close();
+  const client = await openControlClient(endpoint, { id: "early" });
+  client.send({ type: "BEAT" });
+  const server = await openControlServer({ endpoint });
+  assert.deepEqual(await server.receive(), { from: "early", message: { type: "BEAT" } });
+  await client.close();
+  await server.close();
+});
+
+zmqTest(
+  "openControlClient() without anyone listening can still be closed, in about a second and a half",
+  async () => {
+    const client = await openControlClient("ipc:///tmp/lockstep-nobody/control", { id: "alone" });
+    client.send({ type: "BEAT" });
+    const start = performance.now();
+    await client.close();
+    assert.ok(performance.now() - start < 2_500);
+  },
+);
+
+zmqTest("openControlClient() refuses an endpoint that is none", async () => {
+  await assert.rejects(openControlClient("nonsense", { id: "w" }), { code: "E_ZMQ" });
+});
+
+zmqTest("openControlClient() rejects receive() when the coordinator speaks another protocol", async () => {
+  const context = new Context();
+  const router = context.socket("router", { linger: 0 });
+  const client = await openControlClient(router.bind("tcp://127.0.0.1:*"), { id: "w" });
+  client.send({ type: "BEAT" });
+  let frames = router.tryReceive();
+  for (; frames === null; frames = router.tryReceive()) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  router.trySend([frames[0], new Uint8Array([1, 2])]);
+  await assert.rejects(client.receive(), { code: "E_DECODE" });
+  await client.close();
+  await context.close();
+});
+
+zmqTest(
+  "openControlClient() in another process answers within milliseconds, and that process ends by itself",
+  async () => {
+    const server = await openControlServer();
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", fileURLToPath(import.meta.resolve("./control_client_child.ts")), server.endpoint],
+      stdin: "null",
+      stdout: "null",
+    }).spawn();
+    assert.equal((await server.receive())?.from, "child");
+    const times: number[] = [];
+    for (let round = 0; round < 200; round++) {
+      const start = performance.now();
+      server.send("child", { type: "BEAT" });
+      assert.equal((await server.receive())?.message.type, "BEAT");
+      times.push(performance.now() - start);
+    }
+    const median = times.sort((a, b) => a - b)[100];
+    assert.ok(median < 5, `${median} ms a round trip`); // 0.2 ms on two busy cores; the bound is for slow machines
+    server.send("child", { type: "DRAIN" });
+    assert.deepEqual(await server.receive(), {
+      from: "child",
+      message: { type: "LEAVE", reason: "drained" },
+    });
+    assert.equal((await child.status).code, 0);
+    await server.close();
+  },
+);
