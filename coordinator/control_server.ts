@@ -19,9 +19,10 @@ const LINGER_MS = 500;
 const WORKER_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /**
- * Listens for workers: on `endpoint` (`tcp://ADDRESS:PORT`, `*` for a free port), or without one on an `ipc` socket that only
- * this user can reach. A message that cannot be read is refused with an ERROR to its sender and goes no further.
- * Rejects with `LockstepError` E_ZMQ if libzmq cannot be loaded or the endpoint cannot be bound.
+ * Listens for workers: on `endpoint` (`tcp://ADDRESS:PORT`, `*` for a free port), or without one on an `ipc`
+ * socket that only this user can reach. A message that cannot be read is refused with an ERROR to its sender
+ * and goes no further. Rejects with `LockstepError` E_ZMQ if libzmq cannot be loaded or the endpoint cannot
+ * be bound.
  */
 export async function openControlServer({ endpoint }: { endpoint?: string } = {}): Promise<ControlServer> {
   const context = new Context();

@@ -11,8 +11,9 @@ const LINGER_MS = 500;
 const COORDINATOR = "coordinator";
 
 /**
- * Connects to the coordinator's `endpoint` under the name `id`, which must be this worker's alone. Also succeeds, and waits,
- * while nobody listens there. Rejects with `LockstepError` E_ZMQ if libzmq cannot be loaded or the endpoint is malformed.
+ * Connects to the coordinator's `endpoint` under the name `id`, which must be this worker's alone. Also
+ * succeeds, and waits, while nobody listens there. Rejects with `LockstepError` E_ZMQ if libzmq cannot be
+ * loaded or the endpoint is malformed.
  */
 export async function openControlClient(endpoint: string, { id }: { id: string }): Promise<WorkerChannel> {
   const context = new Context();

@@ -4,13 +4,20 @@ import type { FromWorker, ToWorker } from "./messages.ts";
 /** A worker's side of the control connection. Messages arrive whole, once and in order. */
 export interface WorkerChannel {
   /**
-   * Queues a message, which must not be changed afterwards. Resolves when the transport has taken it, or never will; whoever
-   * streams much data awaits this, others need not. It never rejects. Throws `LockstepError` E_TOO_LARGE.
+   * Queues a message, which must not be changed afterwards. Resolves when the transport has taken it, or
+   * never will; whoever streams much data awaits this, others need not. It never rejects. Throws
+   * `LockstepError` E_TOO_LARGE.
    */
   send(message: FromWorker): Promise<void>;
-  /** The coordinator's next message; null when closed. Rejects with `LockstepError` E_DECODE if it cannot be read. */
+  /**
+   * The coordinator's next message; null when closed. Rejects with `LockstepError` E_DECODE if it cannot be
+   * read.
+   */
   receive(): Promise<ToWorker | null>;
-  /** Delivers what was sent, throws away what was not received, frees everything; resolves then, within about two seconds. Sending and closing again do nothing. */
+  /**
+   * Delivers what was sent, throws away what was not received, frees everything; resolves then, within about
+   * two seconds. Sending and closing again do nothing.
+   */
   close(): Promise<void>;
 }
 
@@ -33,8 +40,9 @@ export interface CoordinatorServer {
 }
 
 /**
- * Both sides within one process, for one worker named `id`: no socket, no serialisation, messages pass by reference.
- * When one side closes, the other can still receive what was sent; a closed server also ends the client.
+ * Both sides within one process, for one worker named `id`: no socket, no serialisation, messages pass by
+ * reference. When one side closes, the other can still receive what was sent; a closed server also ends the
+ * client.
  */
 export function memoryPair(id: string): { server: CoordinatorServer; client: WorkerChannel } {
   const toServer = new Inbox<Received>();

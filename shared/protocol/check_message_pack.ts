@@ -8,7 +8,10 @@ const BINARY: Record<number, number> = { 0xc4: 1, 0xc5: 2, 0xc6: 4 };
 const STRING: Record<number, number> = { 0xd9: 1, 0xda: 2, 0xdb: 4 };
 const ARRAY: Record<number, number> = { 0xdc: 2, 0xdd: 4 };
 const MAP: Record<number, number> = { 0xde: 2, 0xdf: 4 };
-/** Bytes after the first one, for kinds of a fixed size: nil, false, true, floats, unsigned and signed integers. */
+/**
+ * Bytes after the first one, for kinds of a fixed size: nil, false, true, floats, unsigned and signed
+ * integers.
+ */
 const FIXED: Record<number, number> = {
   ...{ 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8 },
   ...{ 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 },
@@ -23,9 +26,9 @@ interface Header {
 }
 
 /**
- * Walks a MessagePack value without building it. Returns why it must not be decoded, or null: it must be complete, fill the
- * bytes exactly, keep to the limits above, have strings as keys, and use no extension types (msgpackr's make records, class
- * instances and references of them).
+ * Walks a MessagePack value without building it. Returns why it must not be decoded, or null: it must be
+ * complete, fill the bytes exactly, keep to the limits above, have strings as keys, and use no extension
+ * types (msgpackr's make records, class instances and references of them).
  */
 export function checkMessagePack(bytes: Uint8Array): string | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

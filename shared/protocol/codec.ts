@@ -24,12 +24,18 @@ export function encodeMessage(message: ToWorker | FromWorker): Uint8Array<ArrayB
   return new Uint8Array(packed); // a copy, as the packer's buffer is shared by many messages
 }
 
-/** Reads a frame from the coordinator. Throws `LockstepError` E_DECODE or E_TOO_LARGE; `bytes` in the result are views of the frame. */
+/**
+ * Reads a frame from the coordinator. Throws `LockstepError` E_DECODE or E_TOO_LARGE; `bytes` in the result
+ * are views of the frame.
+ */
 export function decodeToWorker(frame: Uint8Array): ToWorker {
   return parse(frame, toWorkerSchema);
 }
 
-/** Reads a frame from a worker. Throws `LockstepError` E_DECODE or E_TOO_LARGE; `bytes` in the result are views of the frame. */
+/**
+ * Reads a frame from a worker. Throws `LockstepError` E_DECODE or E_TOO_LARGE; `bytes` in the result are
+ * views of the frame.
+ */
 export function decodeFromWorker(frame: Uint8Array): FromWorker {
   return parse(frame, fromWorkerSchema);
 }
@@ -45,7 +51,8 @@ function unpack(frame: Uint8Array): unknown {
   if (frame.byteLength > MAX_MESSAGE_BYTES) {
     throw new LockstepError(
       "E_TOO_LARGE",
-      `Cannot read a control message as it must have at most ${MAX_MESSAGE_BYTES} bytes: it has ${frame.byteLength}`,
+      `Cannot read a control message as it must have at most ${MAX_MESSAGE_BYTES} bytes: ` +
+        `it has ${frame.byteLength}`,
     );
   }
   const problem = checkMessagePack(frame);

@@ -34,7 +34,9 @@ function message<T extends string, S extends z.ZodRawShape>(type: T, fields: S) 
 
 /** Parses what the coordinator sends. A line here adds a message, with its type. */
 export const toWorkerSchema = z.discriminatedUnion("type", [
-  /** Who belongs to a generation, which virtual shards each computes (`shards[rank]`), and where it starts. */
+  /**
+   * Who belongs to a generation, which virtual shards each computes (`shards[rank]`), and where it starts.
+   */
   message("ROSTER", {
     ...generation,
     nonce,
@@ -81,7 +83,10 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
     stateHash: hash.nullable(),
   }),
   message("READY", { ...generation, stateHash: hash, info: json }),
-  /** The reduced gradient is there; `losses` are those of this worker's shards, `stateHash` that of the state before the step. */
+  /**
+   * The reduced gradient is there; `losses` are those of this worker's shards, `stateHash` that of the state
+   * before the step.
+   */
   message("PREPARED", {
     ...attempt,
     losses: z.array(z.strictObject({ shard: count, loss: anyNumber })),

@@ -13,8 +13,8 @@ export interface IpcDirectory {
 }
 
 /**
- * Makes an `IpcDirectory` under the system's temporary directory, or under `/tmp` where that one's path is too long for a
- * socket. Errors are those of `Deno.makeTempDir`.
+ * Makes an `IpcDirectory` under the system's temporary directory, or under `/tmp` where that one's path is
+ * too long for a socket. Errors are those of `Deno.makeTempDir`.
  */
 export function createIpcDirectory(): IpcDirectory {
   let path = Deno.makeTempDirSync({ prefix: "lockstep-" });

@@ -2,9 +2,9 @@ import manifest from "zeromq/package.json" with { type: "json" };
 import { LockstepError } from "../errors.ts";
 
 /**
- * Builds of libzmq, best first, by `Deno.build.os` and `Deno.build.arch`. Paths lie in the npm package `zeromq`, whose
- * Node add-ons export libzmq's C interface on Linux and macOS; bare names are a library that the system has.
- * The add-ons for Windows do not export it, so that only an installed libzmq works there.
+ * Builds of libzmq, best first, by `Deno.build.os` and `Deno.build.arch`. Paths lie in the npm package
+ * `zeromq`, whose Node add-ons export libzmq's C interface on Linux and macOS; bare names are a library that
+ * the system has. The add-ons for Windows do not export it, so that only an installed libzmq works there.
  */
 const LIBRARIES: Record<string, string[]> = {
   "linux-x86_64": [

@@ -16,8 +16,8 @@ const EVENTS_OFFSET = Deno.build.os === "windows" ? 16 : 12;
 const WAKE = [new Uint8Array(0)];
 
 /**
- * Waits for sockets on a thread of its own, so that JavaScript goes on running. The sockets belong to it while it waits: an
- * event loop drains and flushes them between two waits, and everyone else uses `wake`.
+ * Waits for sockets on a thread of its own, so that JavaScript goes on running. The sockets belong to it
+ * while it waits: an event loop drains and flushes them between two waits, and everyone else uses `wake`.
  */
 export class Poller {
   readonly #zmq: Libzmq = loadLibzmq();

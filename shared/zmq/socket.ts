@@ -58,7 +58,9 @@ const EAGAIN = Deno.build.os === "darwin" ? 35 : 11;
 const MESSAGE_STRUCT_BYTES = 64; // sizeof(zmq_msg_t)
 const ENDPOINT_BYTES = 512;
 
-/** Frames of a message that are kept: more than any protocol here uses, and a bound for what a stranger sends. */
+/**
+ * Frames of a message that are kept: more than any protocol here uses, and a bound for what a stranger sends.
+ */
 export const MAX_FRAMES = 16;
 
 /** libzmq's sockets and the threads that serve them. One for each JavaScript thread. */
@@ -93,8 +95,8 @@ export class Context {
 }
 
 /**
- * A socket. It never blocks, and never copies a message more than libzmq needs (once when sending, once when receiving).
- * While a `Poller` waits on it, any use throws, as libzmq allows one thread at a time.
+ * A socket. It never blocks, and never copies a message more than libzmq needs (once when sending, once when
+ * receiving). While a `Poller` waits on it, any use throws, as libzmq allows one thread at a time.
  */
 export class Socket {
   readonly #zmq: Libzmq;
@@ -123,7 +125,10 @@ export class Socket {
     }
   }
 
-  /** Binds to `ipc://PATH`, `tcp://ADDRESS:PORT` or `inproc://NAME`, and returns it with `*` replaced by what was chosen. */
+  /**
+   * Binds to `ipc://PATH`, `tcp://ADDRESS:PORT` or `inproc://NAME`, and returns it with `*` replaced by what
+   * was chosen.
+   */
   bind(endpoint: string): string {
     const rc = this.#zmq.zmq_bind(this.#own(), cString(endpoint));
     if (rc !== 0) throw zmqError(this.#zmq, `Cannot bind a socket to ${endpoint}`);
@@ -135,7 +140,9 @@ export class Socket {
     return new TextDecoder().decode(text.subarray(0, text.indexOf(0)));
   }
 
-  /** Starts to connect; libzmq goes on trying in the background, also when the other side is not there yet. */
+  /**
+   * Starts to connect; libzmq goes on trying in the background, also when the other side is not there yet.
+   */
   connect(endpoint: string): void {
     const rc = this.#zmq.zmq_connect(this.#own(), cString(endpoint));
     if (rc !== 0) throw zmqError(this.#zmq, `Cannot connect a socket to ${endpoint}`);
@@ -162,7 +169,9 @@ export class Socket {
     return true;
   }
 
-  /** Takes the next message, or null if there is none. Frames beyond `MAX_FRAMES` are read and thrown away. */
+  /**
+   * Takes the next message, or null if there is none. Frames beyond `MAX_FRAMES` are read and thrown away.
+   */
   tryReceive(): Frame[] | null {
     const frames: Frame[] = [];
     for (let count = 0;; count++) {
@@ -173,9 +182,10 @@ export class Socket {
   }
 
   /**
-   * Takes the next message of two frames without an intermediate copy: the first goes into `header`, the second into the
-   * view that `place` returns for it (null: it is thrown away). Returns the frames' sizes as they were sent, which the caller
-   * must compare: what is longer than its view is cut off. `payload` is −1 where the message had one frame. Null: no message.
+   * Takes the next message of two frames without an intermediate copy: the first goes into `header`, the
+   * second into the view that `place` returns for it (null: it is thrown away). Returns the frames' sizes as
+   * they were sent, which the caller must compare: what is longer than its view is cut off. `payload` is −1
+   * where the message had one frame. Null: no message.
    */
   tryReceiveInto(
     header: Frame,

@@ -6,7 +6,10 @@ import type { Context, Frame, Socket } from "./socket.ts";
 export interface SocketLoopOptions {
   /** Takes one message. Must not throw. */
   deliver(frames: Frame[]): void;
-  /** False while no more messages can be taken; the peers are held back meanwhile. Call `wake` when there is room again. */
+  /**
+   * False while no more messages can be taken; the peers are held back meanwhile. Call `wake` when there is
+   * room again.
+   */
   hasRoom(): boolean;
   /** Takes the error that ended the loop. */
   fail(error: unknown): void;
@@ -21,8 +24,9 @@ const RETRY_MS = 1; // how soon a full peer is tried again
 const FLUSH_MS = 1_000; // how long closing waits for full peers
 
 /**
- * Owns one socket and its context, and moves messages: takes in what has come, sends what is queued, waits. What a peer
- * cannot take yet stays in that peer's queue, in order; nothing is dropped but messages for peers that are gone.
+ * Owns one socket and its context, and moves messages: takes in what has come, sends what is queued, waits.
+ * What a peer cannot take yet stays in that peer's queue, in order; nothing is dropped but messages for peers
+ * that are gone.
  */
 export class SocketLoop {
   readonly #context: Context;
@@ -42,7 +46,10 @@ export class SocketLoop {
     this.#ended = this.#run();
   }
 
-  /** Queues a message; messages with the same `key` keep their order. Resolves when the socket has taken it, or never will. */
+  /**
+   * Queues a message; messages with the same `key` keep their order. Resolves when the socket has taken it,
+   * or never will.
+   */
   send(key: string, frames: readonly Frame[]): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     if (this.#closing) return Promise.resolve();
@@ -59,7 +66,10 @@ export class SocketLoop {
     this.#poller.wake();
   }
 
-  /** Sends what is queued, then frees the socket and its context; takes at most a second beyond the socket's linger time. */
+  /**
+   * Sends what is queued, then frees the socket and its context; takes at most a second beyond the socket's
+   * linger time.
+   */
   close(): Promise<void> {
     this.#closing = true;
     this.#poller.wake();
