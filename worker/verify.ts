@@ -6,7 +6,7 @@ import { stepScalars } from "../shared/schedule.ts";
 import { Arena } from "./arena.ts";
 import { openEngine } from "./engines/open_engine.ts";
 import { loadKernels } from "./kernels/kernels.ts";
-import { loadModel, type Model } from "./model/load_model.ts";
+import { loadModel } from "./model/load_model.ts";
 import { AdamW } from "./optimizer/adamw.ts";
 import { clipScale } from "./optimizer/clip.ts";
 import { regionNorm } from "./optimizer/norm.ts";

@@ -11,7 +11,8 @@ import {
   type Tensors,
   trainStep,
 } from "../model/programs.ts";
-import type { Graph, TensorType } from "./graph.ts";
+import type { Graph } from "./graph.ts";
+import type { TensorType } from "./op.ts";
 import { optimize } from "./optimize.ts";
 import { type Signature, trace } from "./trace.ts";
 

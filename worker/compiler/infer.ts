@@ -1,5 +1,5 @@
 import { LockstepError } from "../../shared/errors.ts";
-import type { Op, OpAttributes, TensorType } from "./graph.ts";
+import type { Op, OpAttributes, TensorType } from "./op.ts";
 
 type Rule<Attributes> = (inputs: readonly TensorType[], attrs: Attributes) => TensorType[];
 

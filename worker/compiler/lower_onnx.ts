@@ -1,13 +1,5 @@
-import {
-  type DType,
-  type Graph,
-  type Node,
-  type NodeOf,
-  type Op,
-  sizeOf,
-  type TensorType,
-  type ValueId,
-} from "./graph.ts";
+import { type Graph, type Node, type NodeOf, sizeOf } from "./graph.ts";
+import type { DType, Op, TensorType, ValueId } from "./op.ts";
 import type { OnnxAttribute, OnnxDType, OnnxModel, OnnxNode, OnnxTensor } from "./onnx_file.ts";
 
 export interface LowerOptions {

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { LockstepError } from "../../shared/errors.ts";
-import { type DType, Graph, type TensorType, type ValueId } from "./graph.ts";
+import { Graph } from "./graph.ts";
+import type { DType, TensorType, ValueId } from "./op.ts";
 import { KERNELS } from "./trace_kernels.ts";
 
 const BACKEND = "trace";

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { LockstepError } from "../../shared/errors.ts";
-import type { DType, Graph, Op, OpAttributes, ValueId } from "./graph.ts";
+import type { Graph } from "./graph.ts";
+import type { DType, Op, OpAttributes, ValueId } from "./op.ts";
 
 /** Appends to the graph what one TensorFlow.js kernel does; returns its results. */
 type Kernel = (graph: Graph, inputs: ValueId[], attrs: object) => ValueId[];

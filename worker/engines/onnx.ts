@@ -117,6 +117,11 @@ export class OnnxEngine implements Engine {
   }
 }
 
+/** What `openEngine("onnx", …)` calls. */
+export function open(options: EngineOptions): Engine {
+  return new OnnxEngine(options);
+}
+
 async function run(
   session: ort.InferenceSession,
   feeds: Feeds,

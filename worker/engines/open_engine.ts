@@ -1,19 +1,23 @@
 import { LockstepError } from "../../shared/errors.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 
-/** How each engine is loaded: only the one that is used is fetched and imported. */
-const ENGINES: Readonly<Record<string, (options: EngineOptions) => Promise<Engine>>> = {
-  onnx: async (options) => new (await import("./onnx.ts")).OnnxEngine(options),
-  reference: async (options) => new (await import("./reference.ts")).ReferenceEngine(options),
+/**
+ * Modules that export `open(options)`, by engine name. Their paths are no literals of an import, so that Deno fetches
+ * the packages of an engine only when it is used.
+ */
+const MODULES: Readonly<Record<string, string>> = {
+  onnx: "./onnx.ts",
+  reference: "./reference.ts",
 };
 
-export const engineNames: readonly string[] = Object.keys(ENGINES);
+export const engineNames: readonly string[] = Object.keys(MODULES);
 
 /** The engine of that name. An unknown one is an E_ENGINE. */
 export async function openEngine(name: string, options: EngineOptions): Promise<Engine> {
-  const open = ENGINES[name];
-  if (open === undefined) {
+  if (!Object.hasOwn(MODULES, name)) {
     throw new LockstepError("E_ENGINE", `Cannot use the engine ${name}: known are ${engineNames.join(", ")}`);
   }
-  return await open(options);
+  const url = new URL(MODULES[name], import.meta.url).href;
+  const module: { open(options: EngineOptions): Engine } = await import(url);
+  return module.open(options);
 }

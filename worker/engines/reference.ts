@@ -1,4 +1,4 @@
-import type { EngineOptions } from "./engine.ts";
+import type { Engine, EngineOptions } from "./engine.ts";
 import { EagerEngine } from "./eager.ts";
 
 /** TensorFlow.js's plain JavaScript backend: slow, and needs no native code. */
@@ -6,4 +6,9 @@ export class ReferenceEngine extends EagerEngine {
   constructor(options: EngineOptions) {
     super({ name: "reference", device: "cpu", backend: "cpu" }, options);
   }
+}
+
+/** What `openEngine("reference", …)` calls. */
+export function open(options: EngineOptions): Engine {
+  return new ReferenceEngine(options);
 }

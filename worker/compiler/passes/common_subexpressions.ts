@@ -1,4 +1,5 @@
-import type { Graph, ValueId } from "../graph.ts";
+import type { Graph } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 import { rewrite } from "./rewrite.ts";
 
 /** Computes equal nodes (same op, attributes and operands) once. */

@@ -1,4 +1,5 @@
-import { Graph, type ValueId } from "../graph.ts";
+import { Graph } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 
 /** Leaves out the nodes whose results nothing reads. Inputs stay, used or not. */
 export function removeDeadCode(graph: Graph): Graph {

@@ -1,4 +1,5 @@
-import { countUses, type Graph, type NodeOf, type ValueId } from "../graph.ts";
+import { countUses, type Graph, type NodeOf } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 import { rewrite } from "./rewrite.ts";
 
 /**

@@ -1,4 +1,5 @@
-import { type Graph, type Node, uniformValue, type ValueId } from "../graph.ts";
+import { type Graph, type Node, uniformValue } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 import { rewrite } from "./rewrite.ts";
 
 /**

@@ -1,4 +1,5 @@
-import { Graph, type Node, type ValueId } from "../graph.ts";
+import { Graph, type Node } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 
 /**
  * What a pass does with one node: `inputs` are its operands in the new graph `to`. It returns the values that

@@ -1,4 +1,5 @@
-import { countUses, type Graph, type NodeOf, sizeOf, uniformValue, type ValueId } from "../graph.ts";
+import { countUses, type Graph, type NodeOf, sizeOf, uniformValue } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 import { rewrite } from "./rewrite.ts";
 
 /**

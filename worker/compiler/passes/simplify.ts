@@ -1,4 +1,5 @@
-import { type Graph, type Node, sizeOf, uniformValue, type ValueId } from "../graph.ts";
+import { type Graph, sizeOf, uniformValue } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 import { rewrite, type Rule } from "./rewrite.ts";
 
 /** Removes what does nothing and folds what is known: identities, chains of reshapes and scalings. */

@@ -1,4 +1,5 @@
-import { countUses, type Graph, type ValueId } from "../graph.ts";
+import { countUses, type Graph } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 import { rewrite } from "./rewrite.ts";
 
 /** a·b + c on matrices becomes one `gemm`, where nothing else reads a·b: residuals, biases, sums of gradients. */

@@ -1,4 +1,5 @@
-import type { Graph, NodeOf, ValueId } from "../graph.ts";
+import type { Graph, NodeOf } from "../graph.ts";
+import type { ValueId } from "../op.ts";
 import { rewrite } from "./rewrite.ts";
 
 /**

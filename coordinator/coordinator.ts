@@ -1,0 +1,326 @@
+import type { CheckpointStore } from "../shared/checkpoint/store.ts";
+import type { RunConfig } from "../shared/config/run_config.ts";
+import { LockstepError } from "../shared/errors.ts";
+import type { MetricsLine } from "../shared/metrics.ts";
+import { ReductionTree } from "../shared/reduction_tree.ts";
+import { stepScalars } from "../shared/schedule.ts";
+import { openTask } from "../shared/tasks/open_task.ts";
+import type { Metric } from "../shared/tasks/task.ts";
+import { type ParameterShape, saveCheckpoint, type Snapshot } from "./checkpoints.ts";
+import { estimatedLosses, evaluate, totalOf } from "./evaluation.ts";
+import type { Members } from "./members.ts";
+import { dealShards } from "./plan.ts";
+
+/** What a run tells while it goes on; every part is optional for whoever listens. */
+export interface RunObserver {
+  /** All members are ready: what they compute with. */
+  ready?(info: MemberInfo): void;
+  /** A step was applied. */
+  step?(metrics: MetricsLine): void;
+  estimate?(estimate: { step: number; train: number; val: number; best: boolean }): void;
+  checkpoint?(saved: { step: number; path: string }): void;
+  /** A checkpoint could not be written; the run goes on. */
+  checkpointFailed?(error: LockstepError): void;
+  evaluating?(progress: { done: number; of: number }): void;
+}
+
+/** What a member says of its computation; the same for all. */
+export interface MemberInfo {
+  readonly engine: string;
+  readonly device: string;
+  readonly parameters: readonly ParameterShape[];
+  readonly size: number;
+  readonly sliceRows: number;
+  readonly flopsPerToken: number;
+  readonly modelSource: string;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+export interface CoordinatorOptions {
+  readonly members: Members;
+  readonly config: RunConfig;
+  readonly configHash: string;
+  readonly store: CheckpointStore;
+  /** Where to go on; null starts anew. */
+  readonly snapshot: Snapshot | null;
+  readonly observer: RunObserver;
+  /** True once somebody asked the run to end after the step under way. */
+  shouldStop(): boolean;
+  /** Called when the members are ready, before the first step: compares and writes the manifest. Its result is kept in checkpoints. */
+  accept(info: MemberInfo): Promise<{ configHash: string }>;
+}
+
+/** How a run ended. */
+export interface RunResult {
+  readonly step: number;
+  readonly stopped: boolean;
+  readonly stateHash: string;
+  readonly valLoss: number | null;
+  readonly task: TaskResult | null;
+}
+
+export interface TaskResult {
+  readonly name: string;
+  readonly metrics: Metric[];
+  readonly shown: string[];
+}
+
+const EPOCH = { epoch: 0, generation: 0 };
+const CHUNK_BYTES = 4 << 20;
+const SHOWN_ITEMS = 3;
+
+/** A coordinator's life: forms the members, runs the steps, evaluates, saves, and drains. */
+export async function runCoordinator(options: CoordinatorOptions): Promise<RunResult> {
+  const run = new Run(options);
+  await run.form();
+  const result = await run.train();
+  options.members.broadcast({ type: "DRAIN" });
+  return result;
+}
+
+class Run {
+  readonly #tree: ReductionTree;
+  #info: MemberInfo | undefined;
+  #configHash: string;
+  #step = 0;
+  #stateHash = "";
+  #best: number | null = null;
+  #valLoss: number | null = null;
+  #savedAt = -1;
+  #evaluations = 0;
+
+  constructor(private readonly options: CoordinatorOptions) {
+    this.#tree = new ReductionTree(options.config.gradient_accumulation_steps);
+    this.#configHash = options.configHash;
+  }
+
+  /** FORMING: every member says HELLO, gets its place and its start, and answers READY with the same state. */
+  async form(): Promise<void> {
+    const { members, config, configHash, snapshot } = this.options;
+    const hellos = await members.gather("HELLO");
+    const shards = dealShards(config.gradient_accumulation_steps, members.size);
+    const nonce = crypto.getRandomValues(new Uint8Array(16));
+    const roster = hellos.map(({ id, endpoint }, rank) => ({ id, rank, endpoint }));
+    const start = {
+      step: snapshot?.step ?? 0,
+      source: snapshot === null ? "init" as const : "sync" as const,
+    };
+    for (const [rank, id] of members.ids.entries()) {
+      const place = { rank, worldSize: members.size, members: roster, shards };
+      members.send(id, {
+        type: "ROSTER",
+        ...EPOCH,
+        nonce,
+        ...place,
+        config: { ...config },
+        configHash,
+        start,
+      });
+    }
+    const ready = await this.#gatherReady();
+    this.#stateHash = sameOf(ready.map(({ stateHash }) => stateHash), {
+      what: "the state",
+      step: start.step,
+    });
+    const infos = ready.map(({ info }) => JSON.stringify(info));
+    sameOf(infos, { what: "what they compute", step: start.step });
+    const info: MemberInfo = this.#info = JSON.parse(infos[0]);
+    this.#step = start.step;
+    this.#best = snapshot?.bestValLoss ?? null;
+    this.#savedAt = snapshot?.step ?? -1;
+    this.#configHash = (await this.options.accept(info)).configHash;
+    this.options.observer.ready?.(info);
+  }
+
+  /** READY of all; members that need the state get it piece by piece, as they ask for it. */
+  #gatherReady() {
+    const { members, snapshot } = this.options;
+    if (snapshot === null) return members.gather("READY");
+    const { step, stateHash, bytes } = snapshot;
+    members.broadcast({
+      type: "SYNC_OFFER",
+      ...EPOCH,
+      step,
+      bytes: bytes.length,
+      stateHash,
+      chunkBytes: CHUNK_BYTES,
+    });
+    return members.gather("READY", ({ from, message }) => {
+      if (message.type !== "SYNC_GET") {
+        throw new LockstepError("E_DECODE", `${from} sent ${message.type} while members take their start`);
+      }
+      const { index } = message;
+      const piece = bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
+      members.send(from, { type: "SYNC_DATA", ...EPOCH, step, index, bytes: piece });
+    });
+  }
+
+  /** RUNNING: estimates and checkpoints at their intervals, and the steps between them. */
+  async train(): Promise<RunResult> {
+    const { config } = this.options;
+    let stopped = false;
+    while (this.#step < config.max_iters && !config.eval_only) {
+      if (this.#step % config.eval_interval === 0 && this.#step !== this.#savedAt) await this.#estimate();
+      await this.#runStep();
+      stopped = this.options.shouldStop();
+      if (stopped) break;
+    }
+    if (stopped) {
+      await this.#save(false);
+      return this.#result({ stopped, task: null });
+    }
+    await this.#estimate();
+    if (!config.eval_only && this.#savedAt !== this.#step) await this.#save(false);
+    return this.#result({ stopped, task: await this.#evaluateTask() });
+  }
+
+  #result({ stopped, task }: { stopped: boolean; task: TaskResult | null }): RunResult {
+    return { step: this.#step, stopped, stateHash: this.#stateHash, valLoss: this.#valLoss, task };
+  }
+
+  /** One step: all compute and reduce, all prepare the same gradient, all apply it. */
+  async #runStep(): Promise<void> {
+    const { members, config, observer } = this.options;
+    const began = performance.now();
+    const step = this.#step;
+    const key = { ...EPOCH, step, attempt: 0 };
+    const scalars = stepScalars(step, config);
+    members.broadcast({ type: "STEP", ...key, ...scalars });
+    const prepared = await members.gather("PREPARED");
+    const gradHash = sameOf(prepared.map((p) => p.gradHash), { what: "the reduced gradient", step });
+    sameOf(prepared.map((p) => p.stateHash), { what: "the state", step });
+    const losses = new Float64Array(config.gradient_accumulation_steps);
+    for (const { shard, loss } of prepared.flatMap((p) => p.losses)) losses[shard] = loss;
+    const loss = this.#tree.sum(losses) / losses.length;
+    const { gradNorm } = prepared[0];
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) throw this.#nonFinite(loss, gradNorm);
+    members.broadcast({ type: "COMMIT", ...key, gradHash });
+    const applied = await members.gather("APPLIED");
+    this.#stateHash = sameOf(applied.map((a) => a.stateHash), { what: "the state", step: step + 1 });
+    this.#step = step + 1;
+    const dt_ms = performance.now() - began;
+    const tokens = config.gradient_accumulation_steps * config.batch_size * config.block_size;
+    observer.step?.({
+      step,
+      loss,
+      lr: scalars.learningRate,
+      grad_norm: gradNorm,
+      tokens: this.#step * tokens,
+      tokens_per_sec: tokens / dt_ms * 1000,
+      mfu: null,
+      dt_ms,
+    });
+  }
+
+  #nonFinite(loss: number, norm: number): LockstepError {
+    const kept = this.#savedAt >= 0
+      ? `the checkpoint of step ${this.#savedAt} is kept`
+      : "no checkpoint was saved yet";
+    return new LockstepError(
+      "E_NON_FINITE",
+      `Cannot apply step ${this.#step} as its loss is ${loss} and its gradient's norm ${norm}: ${kept}; lower --learning_rate or --grad_clip`,
+    );
+  }
+
+  /** nanoGPT's estimate of both losses; saves if it is the best, or at every estimate if asked to. */
+  async #estimate(): Promise<void> {
+    const { members, config, observer } = this.options;
+    const request = { kind: "estimate", iters: config.eval_iters } as const;
+    const result = await evaluate(members, {
+      at: EPOCH,
+      evaluation: this.#evaluations++,
+      request,
+      batchCount: 2 * config.eval_iters,
+    });
+    const { train, val } = estimatedLosses(result);
+    this.#valLoss = val;
+    const best = this.#best === null || val < this.#best;
+    if (best) this.#best = val;
+    observer.estimate?.({ step: this.#step, train, val, best });
+    if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
+      await this.#save(best);
+    }
+  }
+
+  /** Saves the state. Training goes on where the disk is full, and the checkpoints before stay. */
+  async #save(best: boolean): Promise<void> {
+    const { members, store, observer } = this.options;
+    try {
+      const path = await saveCheckpoint(store, members, {
+        at: { ...EPOCH, step: this.#step },
+        parameters: this.#info?.parameters ?? [],
+        facts: {
+          state_hash: this.#stateHash,
+          config_hash: this.#configHash,
+          val_loss: this.#valLoss,
+          best_val_loss: this.#best,
+        },
+        best,
+      });
+      this.#savedAt = this.#step;
+      observer.checkpoint?.({ step: this.#step, path });
+    } catch (error) {
+      if (!(error instanceof LockstepError) || error.code !== "E_NO_SPACE" || this.#isLast()) throw error;
+      observer.checkpointFailed?.(error);
+    }
+  }
+
+  #isLast(): boolean {
+    return this.#step >= this.options.config.max_iters || this.options.shouldStop();
+  }
+
+  /** The task's evaluation at the end: sorting, or perplexity over the whole validation part. */
+  async #evaluateTask(): Promise<TaskResult | null> {
+    const { members, config, observer } = this.options;
+    if (config.eval_items === 0) return null;
+    const name = config.dataset === "sort" ? "sort" : "perplexity";
+    return await evaluateTask({
+      name,
+      members,
+      config,
+      evaluation: this.#evaluations++,
+      onProgress: (done, of) => observer.evaluating?.({ done, of }),
+    });
+  }
+}
+
+export interface EvaluateTaskOptions {
+  readonly name: string;
+  readonly members: Members;
+  readonly config: RunConfig;
+  readonly evaluation: number;
+  onProgress?(done: number, of: number): void;
+}
+
+/** Evaluation batches hold about this many tokens, so that generation and scoring run at speed. */
+const EVALUATION_TOKENS = 2048;
+
+/** Has the members evaluate a task and summarizes what they found. */
+export async function evaluateTask(options: EvaluateTaskOptions): Promise<TaskResult> {
+  const { name, members, config, evaluation, onProgress } = options;
+  const batchSize = Math.max(1, Math.floor(EVALUATION_TOKENS / config.block_size));
+  const items = config.eval_items;
+  const task = await openTask(name, { ...config, batch_size: batchSize });
+  try {
+    const result = await evaluate(members, {
+      at: EPOCH,
+      evaluation,
+      request: { kind: "task", name, items, batchSize, show: SHOWN_ITEMS },
+      batchCount: task.batchCount,
+      onProgress: (done) => onProgress?.(done, task.batchCount),
+    });
+    return { name, metrics: task.summarize(totalOf(result)), shown: result.shown };
+  } finally {
+    task.close();
+  }
+}
+
+/** The one value that all members report. Different ones are an E_DIVERGED that names the ranks. */
+function sameOf(values: readonly string[], { what, step }: { what: string; step: number }): string {
+  const other = values.findIndex((value) => value !== values[0]);
+  if (other < 0) return values[0];
+  throw new LockstepError(
+    "E_DIVERGED",
+    `Members do not agree on ${what} at step ${step}: rank ${other} differs from rank 0`,
+  );
+}

@@ -1,0 +1,108 @@
+import { fileURLToPath } from "node:url";
+import { LockstepError } from "../../shared/errors.ts";
+
+/** The worker processes of one machine. */
+export interface LocalWorkers {
+  readonly ids: readonly string[];
+  /** Rejects with E_WORKER_DIED when one ends before `finish` or `kill`. */
+  readonly lost: Promise<never>;
+  /** Waits until all have ended by themselves; those that have not after `graceMs` are killed. */
+  finish(graceMs: number): Promise<void>;
+  /** Ends all at once. */
+  kill(): Promise<void>;
+}
+
+export interface LaunchOptions {
+  readonly count: number;
+  /** Where the coordinator listens. */
+  readonly endpoint: string;
+  readonly verbose: boolean;
+}
+
+/** What a worker may do: read data, write the compile cache, load native libraries; start nothing, reach no network. */
+const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
+
+const PROGRAM = fileURLToPath(new URL("../../mod.ts", import.meta.url));
+
+/** Lines of a worker's stderr that are kept to explain its death. */
+const KEPT_LINES = 20;
+
+/**
+ * Starts workers as `mod.ts worker …`. They end with this process, however it ends: each holds the other end of a pipe
+ * that closes then. Interrupts from the terminal are left to this process.
+ */
+export function launchLocal({ count, endpoint, verbose }: LaunchOptions): LocalWorkers {
+  const ids = Array.from({ length: count }, (_, i) => `worker-${i}`);
+  const { promise: lost, reject } = Promise.withResolvers<never>();
+  lost.catch(() => {}); // whoever waits for members is told
+  let ending = false;
+  const children = ids.map((id, localRank) => {
+    const child = start({ id, localRank, endpoint, verbose });
+    const stderr = keepStderr(child.stderr);
+    child.status.then(async ({ code, signal }) => {
+      if (ending) return;
+      const how = signal === null ? `exit status ${code}` : `signal ${signal}`;
+      const last = (await stderr).at(-1);
+      const said = last === undefined ? "" : `; it said last: ${last}`;
+      reject(
+        new LockstepError(
+          "E_WORKER_DIED",
+          `Cannot go on: ${id} (process ${child.pid}) ended with ${how}${said}`,
+        ),
+      );
+    });
+    return child;
+  });
+  const ended = () => Promise.all(children.map((child) => child.status));
+  const killAll = () => {
+    ending = true;
+    for (const child of children) {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended already.
+      }
+    }
+  };
+  return {
+    ids,
+    lost,
+    async finish(graceMs) {
+      ending = true;
+      const timer = setTimeout(killAll, graceMs);
+      await ended();
+      clearTimeout(timer);
+    },
+    async kill() {
+      killAll();
+      await ended();
+    },
+  };
+}
+
+function start(
+  options: { id: string; localRank: number; endpoint: string; verbose: boolean },
+): Deno.ChildProcess {
+  const { id, localRank, endpoint, verbose } = options;
+  const words = [
+    `--endpoint=${endpoint}`,
+    `--id=${id}`,
+    `--local-rank=${localRank}`,
+    ...(verbose ? ["--verbose"] : []),
+  ];
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "--cached-only", ...PERMISSIONS, PROGRAM, "worker", ...words],
+    stdin: "piped", // never written to: its end tells the worker that this process is gone
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Passes a worker's stderr on, and resolves to its last lines when it ends. */
+async function keepStderr(stream: ReadableStream<Uint8Array>): Promise<string[]> {
+  let text = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    text = (text + chunk).split("\n").slice(-KEPT_LINES).join("\n");
+  }
+  return text.split("\n").filter((line) => line.trim() !== "");
+}

@@ -1,0 +1,176 @@
+import type { RunConfig } from "../shared/config/run_config.ts";
+import type { Dataset, Split } from "../shared/data/datasets/dataset.ts";
+import { openDataset } from "../shared/data/datasets/open_dataset.ts";
+import { LockstepError } from "../shared/errors.ts";
+import type { StepScalars } from "../shared/schedule.ts";
+import type { Request } from "../shared/tasks/task.ts";
+import { Arena, type Region, type SharedArena } from "./arena.ts";
+import { chooseEngine } from "./engines/choose_engine.ts";
+import type { Engine } from "./engines/engine.ts";
+import { openEngine } from "./engines/open_engine.ts";
+import { sliceRows } from "./engines/slices.ts";
+import { Evaluator } from "./evaluator.ts";
+import { flopsPerToken } from "./flops.ts";
+import { bindKernels } from "./kernels/kernels.ts";
+import { Replica, type StateRegion } from "./replica.ts";
+import {
+  type OnPartial,
+  type ReductionSetup,
+  type ShardLoss,
+  type ShardPlan,
+  ShardTrainer,
+} from "./shard_trainer.ts";
+
+/** What a member's other threads and its coordinator must know of its computation. */
+export interface ComputeInfo {
+  readonly engine: string;
+  readonly device: string;
+  /** Names and shapes in the order of the flat parameters. */
+  readonly parameters: { readonly name: string; readonly shape: readonly number[] }[];
+  /** Elements of all parameters. */
+  readonly size: number;
+  /** Rows of a micro-batch that are computed at once. */
+  readonly sliceRows: number;
+  readonly flopsPerToken: number;
+  /** SHA-256 of the model's module, or "gpt". */
+  readonly modelSource: string;
+  /** SHA-256 of each data file. */
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** The memory and the kernels of a computation, for the threads beside it. */
+export interface ComputeMemory {
+  readonly state: SharedArena<StateRegion>;
+  readonly module: WebAssembly.Module;
+}
+
+/** All that a member computes. {@link Compute} does it in this thread, ComputeClient in one of its own. */
+export interface Computing {
+  /** Loads model and data and reserves memory. Called first, once. */
+  load(config: RunConfig): Promise<ComputeInfo>;
+  memory(): Promise<ComputeMemory>;
+  /** Sets the run's start and resolves to the state's hash. */
+  initialize(): Promise<string>;
+  stateHash(): Promise<string>;
+  /** Prepares for the shards of a generation. */
+  configure(plan: ShardPlan): Promise<ReductionSetup>;
+  /** Computes this member's gradients of a step; partial sums are announced as they are complete. */
+  computeStep(step: number): Promise<ShardLoss[]>;
+  /** Applies the reduced gradient and resolves to the state's hash. */
+  apply(scalars: StepScalars, gradNorm: number): Promise<string>;
+  /** Mean loss of one random micro-batch of a split. */
+  estimate(at: { split: Split; index: number }): Promise<number>;
+  /** What a task's batch asks of the model. */
+  answer(request: Request): Promise<Int32Array | Float32Array>;
+  close(): Promise<void>;
+}
+
+interface Loaded {
+  readonly replica: Replica;
+  readonly dataset: Dataset;
+  readonly engines: Engine[];
+  trainer?: ShardTrainer;
+  evaluator?: Promise<Evaluator>;
+}
+
+/** Computes in the thread that calls it. */
+export class Compute implements Computing {
+  #loaded: Loaded | undefined;
+
+  constructor(private readonly onPartial: OnPartial) {}
+
+  async load(config: RunConfig): Promise<ComputeInfo> {
+    const dataset = await openDataset(config);
+    const replica = await Replica.create(config);
+    this.#loaded = { replica, dataset, engines: [] };
+    const { model } = replica;
+    const { name, device } = chooseEngine(config);
+    return {
+      engine: name,
+      device,
+      parameters: model.parameters.map(({ name, shape }) => ({ name, shape })),
+      size: model.size,
+      sliceRows: sliceRows({ batchSize: config.batch_size, length: config.block_size }),
+      flopsPerToken: flopsPerToken(model.config, model.parameters, config.block_size),
+      modelSource: model.source,
+      data: dataset.sources,
+    };
+  }
+
+  memory(): Promise<ComputeMemory> {
+    const { state, module } = this.#ready().replica;
+    return Promise.resolve({ state: state.share(), module });
+  }
+
+  async initialize(): Promise<string> {
+    const { replica } = this.#ready();
+    await replica.initialize();
+    return replica.stateHash();
+  }
+
+  stateHash(): Promise<string> {
+    return Promise.resolve(this.#ready().replica.stateHash());
+  }
+
+  async configure(plan: ShardPlan): Promise<ReductionSetup> {
+    const loaded = this.#ready();
+    const { replica, dataset } = loaded;
+    loaded.trainer = await ShardTrainer.create(replica, {
+      plan,
+      dataset,
+      openEngine: ({ partials, slice }) => this.#openEngine(partials, slice),
+    });
+    return loaded.trainer.setup;
+  }
+
+  computeStep(step: number): Promise<ShardLoss[]> {
+    const { trainer } = this.#ready();
+    if (trainer === undefined) throw new LockstepError("E_ENGINE", "Cannot compute a step before configure");
+    return trainer.computeStep(step, this.onPartial);
+  }
+
+  apply(scalars: StepScalars, gradNorm: number): Promise<string> {
+    const { replica } = this.#ready();
+    replica.apply(scalars, gradNorm);
+    return Promise.resolve(replica.stateHash());
+  }
+
+  async estimate(at: { split: Split; index: number }): Promise<number> {
+    return await (await this.#evaluator()).estimate(at);
+  }
+
+  async answer(request: Request): Promise<Int32Array | Float32Array> {
+    return await (await this.#evaluator()).answer(request);
+  }
+
+  async close(): Promise<void> {
+    if (this.#loaded === undefined) return;
+    for (const engine of this.#loaded.engines) await engine[Symbol.asyncDispose]();
+    this.#loaded.dataset.close();
+    this.#loaded = undefined;
+  }
+
+  #evaluator(): Promise<Evaluator> {
+    const loaded = this.#ready();
+    const { state } = loaded.replica;
+    return loaded.evaluator ??= this.#openEngine(state, null).then((engine) =>
+      new Evaluator(engine, loaded.dataset, loaded.replica.config)
+    );
+  }
+
+  /** An engine whose gradients lie in `arena`. */
+  async #openEngine<Name extends string>(arena: Arena<Name>, slice: Region | null): Promise<Engine> {
+    const { replica, engines } = this.#ready();
+    const { config, model, module, state } = replica;
+    const kernels = bindKernels(module, { arena });
+    const memory = { kernels, parameters: state.region("parameters"), slice };
+    const engine = await openEngine(chooseEngine(config).name, { model, memory, threads: config.threads });
+    engines.push(engine);
+    return engine;
+  }
+
+  #ready(): Loaded {
+    if (this.#loaded === undefined) throw new LockstepError("E_ENGINE", "Cannot compute before load");
+    return this.#loaded;
+  }
+}

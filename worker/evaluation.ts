@@ -1,0 +1,47 @@
+import type { RunConfig } from "../shared/config/run_config.ts";
+import { type EvaluationRequest, parseEvaluationRequest } from "../shared/protocol/evaluation_request.ts";
+import { openTask } from "../shared/tasks/open_task.ts";
+import type { Task, Totals } from "../shared/tasks/task.ts";
+import type { Computing } from "./compute.ts";
+
+/** The figures of one batch, and items to show to a person. */
+export interface BatchResult {
+  readonly result: Totals;
+  readonly shown: string[];
+}
+
+/** Computes the batches of evaluations that are dealt to this member. */
+export class Evaluation {
+  readonly #tasks = new Map<string, Promise<Task>>();
+
+  constructor(private readonly config: RunConfig, private readonly computing: Computing) {}
+
+  async run(request: unknown, batch: number): Promise<BatchResult> {
+    const parsed = parseEvaluationRequest(request);
+    if (parsed.kind === "task") return await this.#task(parsed, batch);
+    const split = batch < parsed.iters ? "train" : "val";
+    const loss = await this.computing.estimate({ split, index: batch % parsed.iters });
+    return { result: { loss }, shown: [] };
+  }
+
+  async #task(request: Extract<EvaluationRequest, { kind: "task" }>, batch: number): Promise<BatchResult> {
+    const task = await this.#open(request);
+    const asked = task.request(batch);
+    const output = await this.computing.answer(asked);
+    const shown: string[] = [];
+    if (batch === 0 && task.show !== undefined && output instanceof Int32Array) {
+      for (let row = 0; row < Math.min(request.show, asked.batchSize, task.itemCount); row++) {
+        shown.push(task.show({ batch, row }, output));
+      }
+    }
+    return { result: task.score(batch, output), shown };
+  }
+
+  #open({ name, items, batchSize }: Extract<EvaluationRequest, { kind: "task" }>): Promise<Task> {
+    const key = `${name} ${items} ${batchSize}`;
+    const known = this.#tasks.get(key) ??
+      openTask(name, { ...this.config, eval_items: items, batch_size: batchSize });
+    this.#tasks.set(key, known);
+    return known;
+  }
+}

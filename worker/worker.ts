@@ -1,0 +1,249 @@
+import { hostname } from "node:os";
+import project from "../deno.json" with { type: "json" };
+import { parseRunConfig } from "../shared/config/parse_run_config.ts";
+import type { RunConfig } from "../shared/config/run_config.ts";
+import { LockstepError } from "../shared/errors.ts";
+import type { WorkerChannel } from "../shared/protocol/channel.ts";
+import type { JsonObject, Message, ToWorker } from "../shared/protocol/messages.ts";
+import type { Collective, Reduced } from "./collective/collective.ts";
+import type { CollectiveSetup } from "./collective/thread_messages.ts";
+import type { ComputeInfo, ComputeMemory, Computing } from "./compute.ts";
+import { Evaluation } from "./evaluation.ts";
+import type { ShardLoss } from "./shard_trainer.ts";
+import { StateBytes } from "./state_bytes.ts";
+
+/** A collective that can join a generation. */
+export interface Reducing extends Collective {
+  configure(setup: CollectiveSetup): Promise<void>;
+}
+
+export interface WorkerOptions {
+  readonly id: string;
+  readonly localRank: number;
+  /** Where this member's data sockets listen; null in a run of one process. */
+  readonly endpoint: string | null;
+  readonly computing: Computing;
+  readonly reducing: Reducing;
+}
+
+type Roster = Message<ToWorker, "ROSTER">;
+type Step = Message<ToWorker, "STEP">;
+
+/** What a member knows of the step it works on. */
+interface Working {
+  readonly step: Step;
+  readonly reduced: Promise<Reduced | null>;
+}
+
+/** How many pieces of a snapshot are asked for at a time. */
+const SYNC_WINDOW = 4;
+
+/** A member's life: joins, takes its start, then computes, reduces and applies step by step until it is drained. */
+export async function runWorker(channel: WorkerChannel, options: WorkerOptions): Promise<void> {
+  const member = new Member(channel, options);
+  try {
+    await member.run();
+  } catch (error) {
+    if (error instanceof LockstepError) {
+      await channel.send({ type: "ERROR", code: error.code, message: error.message });
+    }
+    throw error;
+  } finally {
+    await options.reducing.close();
+    await options.computing.close();
+    await channel.close();
+  }
+}
+
+class Member {
+  #roster: Roster | undefined;
+  #config: RunConfig | undefined;
+  #info: ComputeInfo | undefined;
+  #memory: ComputeMemory | undefined;
+  #bytes: StateBytes | undefined;
+  #evaluation: Evaluation | undefined;
+  #stateHash = "";
+  #working: Working | undefined;
+  #reduced: Reduced | undefined;
+
+  constructor(private readonly channel: WorkerChannel, private readonly options: WorkerOptions) {}
+
+  async run(): Promise<void> {
+    await this.channel.send({
+      type: "HELLO",
+      id: this.options.id,
+      version: project.version,
+      pid: Deno.pid,
+      host: hostname(),
+      localRank: this.options.localRank,
+      endpoint: this.options.endpoint,
+      applied: 0,
+      stateHash: null,
+    });
+    for (;;) {
+      const message = await this.channel.receive();
+      if (message === null) {
+        throw new LockstepError("E_TOO_FEW", `The coordinator of ${this.options.id} is gone`);
+      }
+      if (message.type === "DRAIN") return;
+      await this.#handle(message);
+    }
+  }
+
+  #handle(message: Exclude<ToWorker, { type: "DRAIN" }>): Promise<void> {
+    switch (message.type) {
+      case "ROSTER":
+        return this.#join(message);
+      case "SYNC_OFFER":
+        return this.#sync(message);
+      case "SYNC_DATA":
+        throw new LockstepError("E_DECODE", "Cannot take a piece of a snapshot that was not asked for");
+      case "STEP":
+        return this.#computeStep(message);
+      case "COMMIT":
+        return this.#commit(message);
+      case "ABORT":
+        return this.options.reducing.abort();
+      case "CKPT_BEGIN":
+        return this.#sendCheckpoint(message);
+      case "EVAL_DEAL":
+        return this.#evaluate(message);
+      case "ERROR":
+        throw new LockstepError(message.code, message.message);
+      case "BEAT":
+        return this.channel.send({ type: "BEAT" });
+    }
+  }
+
+  /** JOIN: loads what the run computes; READY once the state is there. */
+  async #join(roster: Roster): Promise<void> {
+    const { computing, reducing } = this.options;
+    this.#roster = roster;
+    const config = this.#config = parseRunConfig(roster.config, { source: "the coordinator" });
+    this.#info = await computing.load(config);
+    this.#memory = await computing.memory();
+    this.#bytes = new StateBytes(this.#memory.state);
+    this.#evaluation = new Evaluation(config, computing);
+    if (roster.start.source === "init") this.#stateHash = await computing.initialize();
+    const { partials, nodes } = await computing.configure({ shards: roster.shards, rank: roster.rank });
+    const { module, state } = this.#memory;
+    await reducing.configure({
+      module,
+      partials,
+      state,
+      shardCount: config.gradient_accumulation_steps,
+      nodes,
+      rank: roster.rank,
+      endpoints: roster.members.map(({ endpoint }) => endpoint ?? ""),
+      nonce: roster.nonce,
+      generation: roster.generation,
+    });
+    if (roster.start.source === "init") await this.#ready();
+  }
+
+  async #ready(): Promise<void> {
+    const { epoch, generation } = this.#joined();
+    const info: JsonObject = JSON.parse(JSON.stringify(this.#info));
+    await this.channel.send({ type: "READY", epoch, generation, stateHash: this.#stateHash, info });
+  }
+
+  /** SYNC: pulls a snapshot piece by piece, a few at a time. */
+  async #sync(
+    { epoch, generation, step, bytes, stateHash, chunkBytes }: Message<ToWorker, "SYNC_OFFER">,
+  ): Promise<void> {
+    const count = Math.ceil(bytes / chunkBytes);
+    const ask = (index: number) => this.channel.send({ type: "SYNC_GET", epoch, generation, step, index });
+    for (let index = 0; index < Math.min(SYNC_WINDOW, count); index++) await ask(index);
+    for (let received = 0; received < count; received++) {
+      const message = await this.channel.receive();
+      if (message?.type !== "SYNC_DATA") {
+        throw new LockstepError(
+          "E_SHORT",
+          `The snapshot of step ${step} ended after ${received} of ${count} pieces`,
+        );
+      }
+      this.#bytes?.write(message.index * chunkBytes, message.bytes);
+      if (received + SYNC_WINDOW < count) await ask(received + SYNC_WINDOW);
+    }
+    this.#stateHash = await this.options.computing.stateHash();
+    if (this.#stateHash !== stateHash) {
+      throw new LockstepError(
+        "E_CRC",
+        `The snapshot of step ${step} arrived damaged: its state hash differs`,
+      );
+    }
+    await this.#ready();
+  }
+
+  /** COMPUTE and REDUCE, which overlap; then PREPARED. */
+  async #computeStep(step: Step): Promise<void> {
+    const { computing, reducing } = this.options;
+    const reduced = reducing.begin(step);
+    reduced.catch(() => {}); // awaited below
+    this.#working = { step, reduced };
+    const losses = await computing.computeStep(step.step);
+    this.#reduced = await reduced ?? undefined;
+    if (this.#reduced !== undefined) await this.#prepared(step, losses, this.#reduced);
+  }
+
+  #prepared(step: Step, losses: ShardLoss[], { gradHash, gradNorm }: Reduced): Promise<void> {
+    const { epoch, generation, attempt } = step;
+    return this.channel.send({
+      type: "PREPARED",
+      epoch,
+      generation,
+      step: step.step,
+      attempt,
+      losses,
+      gradHash,
+      gradNorm,
+      stateHash: this.#stateHash,
+    });
+  }
+
+  /** APPLY: only the step that was prepared, with the gradient that was prepared. */
+  async #commit({ epoch, generation, step, gradHash }: Message<ToWorker, "COMMIT">): Promise<void> {
+    const working = this.#working;
+    if (working?.step.step !== step || this.#reduced?.gradHash !== gradHash) {
+      throw new LockstepError(
+        "E_DIVERGED",
+        `Cannot apply step ${step}: this member did not prepare that gradient`,
+      );
+    }
+    this.#stateHash = await this.options.computing.apply(working.step, this.#reduced.gradNorm);
+    await this.channel.send({
+      type: "APPLIED",
+      epoch,
+      generation,
+      step: step + 1,
+      stateHash: this.#stateHash,
+    });
+  }
+
+  async #sendCheckpoint({ epoch, generation, step }: Message<ToWorker, "CKPT_BEGIN">): Promise<void> {
+    const at = { epoch, generation, step };
+    for (const piece of this.#bytes?.filePieces() ?? []) {
+      await this.channel.send({ type: "CKPT_PART", ...at, ...piece });
+    }
+    await this.channel.send({ type: "CKPT_DONE", ...at });
+  }
+
+  async #evaluate(
+    { epoch, generation, evaluation, task, batches }: Message<ToWorker, "EVAL_DEAL">,
+  ): Promise<void> {
+    for (const batch of batches) {
+      const { result, shown } = await this.#evaluator().run(task, batch);
+      await this.channel.send({ type: "EVAL_RESULT", epoch, generation, evaluation, batch, result, shown });
+    }
+  }
+
+  #evaluator(): Evaluation {
+    if (this.#evaluation === undefined) throw new LockstepError("E_DECODE", "Cannot evaluate before ROSTER");
+    return this.#evaluation;
+  }
+
+  #joined(): Roster {
+    if (this.#roster === undefined) throw new LockstepError("E_DECODE", "Cannot work before ROSTER");
+    return this.#roster;
+  }
+}
