@@ -34,6 +34,8 @@ export interface MemberInfo {
   readonly flopsPerToken: number;
   readonly modelSource: string;
   readonly data: Readonly<Record<string, string>>;
+  /** SHA-256 of the compiled step; null for an engine that runs it op by op. */
+  readonly graph: string | null;
 }
 
 export interface CoordinatorOptions {

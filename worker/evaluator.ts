@@ -36,7 +36,8 @@ export class Evaluator {
   }
 
   async #likelihood(batch: Batch): Promise<Float32Array> {
-    const scorer = await once(this.#scorers, batch, (shape) => this.engine.scorer(shape));
+    const { batchSize, length } = batch;
+    const scorer = await once(this.#scorers, { batchSize, length }, (shape) => this.engine.scorer(shape));
     return await scorer.likelihood(batch);
   }
 

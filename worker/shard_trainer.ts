@@ -29,6 +29,8 @@ export interface ReductionSetup {
   readonly partials: SharedArena<string>;
   /** By rank: the tree nodes that the member brings. */
   readonly nodes: number[][];
+  /** SHA-256 of the compiled step; null for an engine that runs it op by op. */
+  readonly graph: string | null;
 }
 
 /** Computes the gradients of one member's shards in a generation, and adds them along the tree. */
@@ -78,7 +80,7 @@ export class ShardTrainer {
       buffers: buffers.map((name) => partials.region(name)),
     });
     const trainer = await engine.trainer(shape);
-    const setup = { partials: partials.share(), nodes };
+    const setup = { partials: partials.share(), nodes, graph: trainer.graph };
     return new ShardTrainer({ dataset, trainer, accumulator, seed: config.seed }, setup, partials, config);
   }
 

@@ -62,6 +62,7 @@ class Member {
   #memory: ComputeMemory | undefined;
   #bytes: StateBytes | undefined;
   #evaluation: Evaluation | undefined;
+  #graph: string | null = null;
   #stateHash = "";
   #working: Working | undefined;
   #reduced: Reduced | undefined;
@@ -125,7 +126,11 @@ class Member {
     this.#bytes = new StateBytes(this.#memory.state);
     this.#evaluation = new Evaluation(config, computing);
     if (roster.start.source === "init") this.#stateHash = await computing.initialize();
-    const { partials, nodes } = await computing.configure({ shards: roster.shards, rank: roster.rank });
+    const { partials, nodes, graph } = await computing.configure({
+      shards: roster.shards,
+      rank: roster.rank,
+    });
+    this.#graph = graph;
     const { module, state } = this.#memory;
     await reducing.configure({
       module,
@@ -143,7 +148,7 @@ class Member {
 
   async #ready(): Promise<void> {
     const { epoch, generation } = this.#joined();
-    const info: JsonObject = JSON.parse(JSON.stringify(this.#info));
+    const info: JsonObject = JSON.parse(JSON.stringify({ ...this.#info, graph: this.#graph }));
     await this.channel.send({ type: "READY", epoch, generation, stateHash: this.#stateHash, info });
   }
 

@@ -11,6 +11,16 @@ export interface CommandEntry {
 /** Every command, in the order of `lockstep --help`. */
 export const commands: readonly CommandEntry[] = [
   {
+    name: "train",
+    summary: "Train a model from a preset or a TOML file",
+    load: () => import("./train.ts"),
+  },
+  {
+    name: "worker",
+    summary: "Be one member of a run; coordinators start workers by themselves",
+    load: () => import("./worker.ts"),
+  },
+  {
     name: "verify",
     summary: "Hold an engine against a directory of reference weights, gradients and losses",
     load: () => import("./verify.ts"),

@@ -48,6 +48,7 @@ export class EagerEngine implements Engine {
   trainer(_shape: BatchShape): Promise<Trainer> {
     let masks: Promise<DropoutMasks> | undefined;
     return Promise.resolve({
+      graph: null,
       gradients: async (batch: Batch, gradient: Region, key: DropoutKey) => {
         if (this.options.model.config.dropout > 0) {
           masks ??= this.#sites(batch).then((sites) =>

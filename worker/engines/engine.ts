@@ -18,6 +18,8 @@ export interface DropoutKey {
 
 /** Computes the gradients of micro-batches of one shape. */
 export interface Trainer {
+  /** SHA-256 of the compiled step; null for an engine that runs it op by op. */
+  readonly graph: string | null;
   /**
    * The mean loss in nats over the targets that are not −1, and its gradient, written to `gradient` in the order of
    * the parameters (flat, float32). A batch without targets has the loss 0 and the gradient 0.

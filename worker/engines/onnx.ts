@@ -1,11 +1,12 @@
 import ort from "onnxruntime-node";
 import { LockstepError } from "../../shared/errors.ts";
+import { sha256 } from "../../shared/hash.ts";
 import type { Batch } from "../../shared/data/datasets/dataset.ts";
 import type { Region } from "../arena.ts";
 import type { ProgramKind } from "../compiler/compile.ts";
 import { compileOnnx, type OnnxProgram } from "../compiler/compile_cache.ts";
 import type { Model } from "../model/load_model.ts";
-import { cacheNames, gradientOutput, parameterInput } from "../model/programs.ts";
+import { cacheNames, gradientOutput, madeFor, parameterInput } from "../model/programs.ts";
 import { DropoutMasks } from "./dropout_masks.ts";
 import type {
   BatchShape,
@@ -156,6 +157,7 @@ interface TrainerParts {
 
 /** Runs a micro-batch slice by slice; the gradients of the slices are added in their order. */
 class OnnxTrainer implements Trainer {
+  readonly graph: string;
   readonly #loss = new Float32Array(1);
   readonly #scale = new Float32Array(1);
   readonly #fetches = new Map<Region, Feeds>();
@@ -163,6 +165,7 @@ class OnnxTrainer implements Trainer {
 
   constructor(private readonly parts: TrainerParts) {
     const { parameters, program, masks } = parts;
+    this.graph = sha256(program.bytes);
     const masked = program.sites.map((site) => [site.name, floats(masks!.view(site), site.shape)]);
     this.#feeds = { ...parameters, scale: floats(this.#scale, []), ...Object.fromEntries(masked) };
   }
@@ -252,7 +255,7 @@ class OnnxDecoder implements Decoder {
       tokens: ints(prompts, [batchSize, length]),
       last: ints(last, [batchSize]),
     };
-    const results = await run(prefill, feeds, ["logits", ...this.#cache.map(({ name }) => name)]);
+    const results = await run(prefill, feeds, ["logits", ...this.#cache.map(({ name }) => madeFor(name))]);
     this.#store(results, length, () => 0);
     for (let row = 0; row < batchSize; row++) {
       this.#positions[row] = lengths[row];
@@ -266,7 +269,7 @@ class OnnxDecoder implements Decoder {
     tokens.forEach((token, row) => this.#history[row].push(token));
     if (this.#positions.some((position) => position >= config.block_size)) return this.#reread();
     const feeds = { ...this.#feeds, tokens: ints(tokens, [batchSize, 1]) };
-    const results = await run(decode, feeds, ["logits", ...this.#cache.map(({ name }) => name)]);
+    const results = await run(decode, feeds, ["logits", ...this.#cache.map(({ name }) => madeFor(name))]);
     this.#store(results, 1, (row) => this.#positions[row]);
     for (let row = 0; row < batchSize; row++) this.#positions[row]++;
     return floatsOf(results, "logits");
@@ -296,7 +299,7 @@ class OnnxDecoder implements Decoder {
     const { model: { config }, shape: { batchSize } } = this.parts;
     const D = config.n_embd / config.n_head;
     for (const { name, data } of this.#cache) {
-      const made = floatsOf(results, name);
+      const made = floatsOf(results, madeFor(name));
       for (let i = 0; i < config.n_head * batchSize; i++) {
         const position = i * config.block_size + at(i % batchSize);
         data.set(made.subarray(i * length * D, (i + 1) * length * D), position * D);

@@ -100,10 +100,13 @@ export function likelihood(model: ModelModule, config: ModelConfig): (args: Tens
   };
 }
 
-/** Names of a block's keys and values among a program's tensors: (H·B, T, D) each, heads first. */
+/** Names of a block's cached keys and values among a program's inputs: (H·B, S, D) each, heads first. */
 export const cacheNames = (layer: number) => ({ keys: `keys.${layer}`, values: `values.${layer}` });
 
-/** (param.*, tokens (B, T), last int32 (B)) → logits (B, V) after position last[b], keys.*, values.*. */
+/** The output by which a program gives what it has made for a cache: (H·B, T, D). */
+export const madeFor = (cacheName: string) => `new.${cacheName}`;
+
+/** (param.*, tokens (B, T), last int32 (B)) → logits (B, V) after position last[b], new.keys.*, new.values.*. */
 export function prefill(model: ModelModule, config: ModelConfig): (args: Tensors) => Tensors {
   return (args) => {
     const cache: Tensors = {};
@@ -111,8 +114,8 @@ export function prefill(model: ModelModule, config: ModelConfig): (args: Tensors
       ...PLAIN,
       attention: (q, k, v, layer) => {
         const names = cacheNames(layer);
-        cache[names.keys] = k;
-        cache[names.values] = v;
+        cache[madeFor(names.keys)] = k;
+        cache[madeFor(names.values)] = v;
         return attention(q, k, v);
       },
     };
@@ -126,7 +129,7 @@ export function prefill(model: ModelModule, config: ModelConfig): (args: Tensors
 
 /**
  * One more token a row: (param.*, tokens (B, 1), positions int32 (B), keys.*, values.* (H·B, S, D)) →
- * logits (B, V) and the token's keys.*, values.* (H·B, 1, D). Row b attends to its cache rows 0 … positions[b]−1.
+ * logits (B, V) and the token's new.keys.*, new.values.* (H·B, 1, D). Row b attends to its cache rows 0 … positions[b]−1.
  */
 export function decode(model: ModelModule, config: ModelConfig): (args: Tensors) => Tensors {
   return (args) => {
@@ -138,8 +141,8 @@ export function decode(model: ModelModule, config: ModelConfig): (args: Tensors)
       positions: (embedding) => tf.expandDims(tf.gather(embedding, positions), 1),
       attention: (q, k, v, layer) => {
         const names = cacheNames(layer);
-        made[names.keys] = k;
-        made[names.values] = v;
+        made[madeFor(names.keys)] = k;
+        made[madeFor(names.values)] = v;
         const [keys, values] = [args[names.keys], args[names.values]] as tf.Tensor3D[];
         const scale = 1 / Math.sqrt(q.shape[2]);
         const past = tf.add(tf.mul(tf.matMul(q, keys, false, true), scale), unseen(positions, keys.shape));

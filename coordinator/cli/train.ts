@@ -1,0 +1,94 @@
+import { about, truth } from "../../shared/config/kinds.ts";
+import { resolveRunConfig } from "../../shared/config/resolve_run_config.ts";
+import { EXIT } from "../../shared/errors.ts";
+import { openRunDir } from "../../shared/run_dir.ts";
+import { defineCommand } from "./command.ts";
+import { describeDryRun } from "./dry_run.ts";
+import { describeTask, trainConsole } from "./train_console.ts";
+import { trainRun } from "./train_run.ts";
+
+/** `train PRESET|FILE.toml`: trains on all cores of this machine unless told otherwise. */
+export const command = defineCommand({
+  summary: "Train a model from a preset or a TOML file",
+  usage: "[PRESET|FILE.toml] [--key=value …]",
+  options: {
+    dry_run: truth().default(false).register(about, {
+      help: "Print configuration, parameters, memory and FLOP per step, and start nothing",
+    }),
+  },
+  config: ["data", "model", "optimizer", "run", "evaluation", "system", "launch"],
+  example: "lockstep train shakespeare-char --data=input.txt --max_iters=2000",
+  async run({ options, words }) {
+    const { config, preset, notes } = await resolve(words);
+    for (const note of notes) console.error(`note ${note}`);
+    if (options.dry_run) {
+      console.log(await describeDryRun(config));
+      return 0;
+    }
+    const interrupt = interruptible();
+    const shown = trainConsole(config);
+    try {
+      const result = await trainRun({ config, preset, observer: shown, signal: interrupt.signal });
+      shown.end();
+      if (result.task !== null) console.log(`\n${describeTask(result.task)}`);
+      if (result.stopped) {
+        console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(preset, result.runDir)}`);
+        return EXIT.interrupted;
+      }
+      console.log(`run directory: ${result.runDir}`);
+      if (!config.quiet) console.log(nextSteps(result.runDir, preset));
+      return 0;
+    } catch (error) {
+      shown.end();
+      const runDir = shown.resumable();
+      if (runDir !== null) {
+        console.error(`to go on from the last checkpoint: ${resumeCommand(preset, runDir)}`);
+      }
+      throw error;
+    } finally {
+      interrupt.end();
+    }
+  },
+});
+
+/** A resumed run goes on with the configuration it was started with; words of the command line stand after it. */
+async function resolve(words: string[]) {
+  const first = await resolveRunConfig(words, { otherNames: ["dry_run"] });
+  if (first.config.init_from !== "resume") return first;
+  const { preset, config: { out_dir } } = first;
+  const run = await openRunDir({ out_dir, preset });
+  const overrides = words.filter((word, i) => i > 0 || word.startsWith("-"));
+  const resolved = await resolveRunConfig([run.config, ...overrides], { otherNames: ["dry_run"] });
+  return { ...resolved, preset, config: { ...resolved.config, out_dir: run.path } };
+}
+
+/** Ctrl-C and SIGTERM: the first ends the run after the step under way, the second at once. */
+function interruptible(): { signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const listener = () => {
+    if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
+    console.error("\ninterrupted: finishing the step and saving; once more ends at once");
+    controller.abort();
+  };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, listener);
+  return {
+    signal: controller.signal,
+    end() {
+      for (const signal of signals) Deno.removeSignalListener(signal, listener);
+    },
+  };
+}
+
+function resumeCommand(preset: string, runDir: string): string {
+  return `deno task cli train ${preset} --init_from=resume --out_dir=${runDir}`;
+}
+
+function nextSteps(runDir: string, preset: string): string {
+  return [
+    "try next:",
+    `  deno task cli sample ${runDir}`,
+    `  deno task cli eval ${runDir}`,
+    `  deno task cli train ${preset} --model=nanogpt-6l`,
+  ].join("\n");
+}
