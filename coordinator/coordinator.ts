@@ -4,10 +4,10 @@ import { LockstepError } from "../shared/errors.ts";
 import type { MetricsLine } from "../shared/metrics.ts";
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import { stepScalars } from "../shared/schedule.ts";
-import { openTask } from "../shared/tasks/open_task.ts";
-import type { Metric } from "../shared/tasks/task.ts";
-import { type ParameterShape, saveCheckpoint, type Snapshot } from "./checkpoints.ts";
-import { estimatedLosses, evaluate, totalOf } from "./evaluation.ts";
+import { saveCheckpoint, type Snapshot } from "./checkpoints.ts";
+import { evaluateTask, taskOf, type TaskResult } from "./evaluate_task.ts";
+import { estimatedLosses, evaluate } from "./evaluation.ts";
+import { FIRST, formMembers, type MemberInfo, sameOf } from "./forming.ts";
 import type { Members } from "./members.ts";
 import { dealShards } from "./plan.ts";
 
@@ -22,20 +22,6 @@ export interface RunObserver {
   /** A checkpoint could not be written; the run goes on. */
   checkpointFailed?(error: LockstepError): void;
   evaluating?(progress: { done: number; of: number }): void;
-}
-
-/** What a member says of its computation; the same for all. */
-export interface MemberInfo {
-  readonly engine: string;
-  readonly device: string;
-  readonly parameters: readonly ParameterShape[];
-  readonly size: number;
-  readonly sliceRows: number;
-  readonly flopsPerToken: number;
-  readonly modelSource: string;
-  readonly data: Readonly<Record<string, string>>;
-  /** SHA-256 of the compiled step; null for an engine that runs it op by op. */
-  readonly graph: string | null;
 }
 
 export interface CoordinatorOptions {
@@ -60,16 +46,6 @@ export interface RunResult {
   readonly valLoss: number | null;
   readonly task: TaskResult | null;
 }
-
-export interface TaskResult {
-  readonly name: string;
-  readonly metrics: Metric[];
-  readonly shown: string[];
-}
-
-const EPOCH = { epoch: 0, generation: 0 };
-const CHUNK_BYTES = 4 << 20;
-const SHOWN_ITEMS = 3;
 
 /** A coordinator's life: forms the members, runs the steps, evaluates, saves, and drains. */
 export async function runCoordinator(options: CoordinatorOptions): Promise<RunResult> {
@@ -96,65 +72,18 @@ class Run {
     this.#configHash = options.configHash;
   }
 
-  /** FORMING: every member says HELLO, gets its place and its start, and answers READY with the same state. */
+  /** FORMING, and the manifest. */
   async form(): Promise<void> {
-    const { members, config, configHash, snapshot } = this.options;
-    const hellos = await members.gather("HELLO");
+    const { members, config, configHash, snapshot, observer, accept } = this.options;
     const shards = dealShards(config.gradient_accumulation_steps, members.size);
-    const nonce = crypto.getRandomValues(new Uint8Array(16));
-    const roster = hellos.map(({ id, endpoint }, rank) => ({ id, rank, endpoint }));
-    const start = {
-      step: snapshot?.step ?? 0,
-      source: snapshot === null ? "init" as const : "sync" as const,
-    };
-    for (const [rank, id] of members.ids.entries()) {
-      const place = { rank, worldSize: members.size, members: roster, shards };
-      members.send(id, {
-        type: "ROSTER",
-        ...EPOCH,
-        nonce,
-        ...place,
-        config: { ...config },
-        configHash,
-        start,
-      });
-    }
-    const ready = await this.#gatherReady();
-    this.#stateHash = sameOf(ready.map(({ stateHash }) => stateHash), {
-      what: "the state",
-      step: start.step,
-    });
-    const infos = ready.map(({ info }) => JSON.stringify(info));
-    sameOf(infos, { what: "what they compute", step: start.step });
-    const info: MemberInfo = this.#info = JSON.parse(infos[0]);
-    this.#step = start.step;
+    const { info, stateHash } = await formMembers(members, { config, configHash, shards, snapshot });
+    this.#info = info;
+    this.#stateHash = stateHash;
+    this.#step = snapshot?.step ?? 0;
     this.#best = snapshot?.bestValLoss ?? null;
     this.#savedAt = snapshot?.step ?? -1;
-    this.#configHash = (await this.options.accept(info)).configHash;
-    this.options.observer.ready?.(info);
-  }
-
-  /** READY of all; members that need the state get it piece by piece, as they ask for it. */
-  #gatherReady() {
-    const { members, snapshot } = this.options;
-    if (snapshot === null) return members.gather("READY");
-    const { step, stateHash, bytes } = snapshot;
-    members.broadcast({
-      type: "SYNC_OFFER",
-      ...EPOCH,
-      step,
-      bytes: bytes.length,
-      stateHash,
-      chunkBytes: CHUNK_BYTES,
-    });
-    return members.gather("READY", ({ from, message }) => {
-      if (message.type !== "SYNC_GET") {
-        throw new LockstepError("E_DECODE", `${from} sent ${message.type} while members take their start`);
-      }
-      const { index } = message;
-      const piece = bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
-      members.send(from, { type: "SYNC_DATA", ...EPOCH, step, index, bytes: piece });
-    });
+    this.#configHash = (await accept(info)).configHash;
+    observer.ready?.(info);
   }
 
   /** RUNNING: estimates and checkpoints at their intervals, and the steps between them. */
@@ -185,7 +114,7 @@ class Run {
     const { members, config, observer } = this.options;
     const began = performance.now();
     const step = this.#step;
-    const key = { ...EPOCH, step, attempt: 0 };
+    const key = { ...FIRST, step, attempt: 0 };
     const scalars = stepScalars(step, config);
     members.broadcast({ type: "STEP", ...key, ...scalars });
     const prepared = await members.gather("PREPARED");
@@ -229,7 +158,7 @@ class Run {
     const { members, config, observer } = this.options;
     const request = { kind: "estimate", iters: config.eval_iters } as const;
     const result = await evaluate(members, {
-      at: EPOCH,
+      at: FIRST,
       evaluation: this.#evaluations++,
       request,
       batchCount: 2 * config.eval_iters,
@@ -249,7 +178,7 @@ class Run {
     const { members, store, observer } = this.options;
     try {
       const path = await saveCheckpoint(store, members, {
-        at: { ...EPOCH, step: this.#step },
+        at: { ...FIRST, step: this.#step },
         parameters: this.#info?.parameters ?? [],
         facts: {
           state_hash: this.#stateHash,
@@ -275,54 +204,12 @@ class Run {
   async #evaluateTask(): Promise<TaskResult | null> {
     const { members, config, observer } = this.options;
     if (config.eval_items === 0) return null;
-    const name = config.dataset === "sort" ? "sort" : "perplexity";
     return await evaluateTask({
-      name,
+      name: taskOf(config),
       members,
       config,
       evaluation: this.#evaluations++,
       onProgress: (done, of) => observer.evaluating?.({ done, of }),
     });
   }
-}
-
-export interface EvaluateTaskOptions {
-  readonly name: string;
-  readonly members: Members;
-  readonly config: RunConfig;
-  readonly evaluation: number;
-  onProgress?(done: number, of: number): void;
-}
-
-/** Evaluation batches hold about this many tokens, so that generation and scoring run at speed. */
-const EVALUATION_TOKENS = 2048;
-
-/** Has the members evaluate a task and summarizes what they found. */
-export async function evaluateTask(options: EvaluateTaskOptions): Promise<TaskResult> {
-  const { name, members, config, evaluation, onProgress } = options;
-  const batchSize = Math.max(1, Math.floor(EVALUATION_TOKENS / config.block_size));
-  const items = config.eval_items;
-  const task = await openTask(name, { ...config, batch_size: batchSize });
-  try {
-    const result = await evaluate(members, {
-      at: EPOCH,
-      evaluation,
-      request: { kind: "task", name, items, batchSize, show: SHOWN_ITEMS },
-      batchCount: task.batchCount,
-      onProgress: (done) => onProgress?.(done, task.batchCount),
-    });
-    return { name, metrics: task.summarize(totalOf(result)), shown: result.shown };
-  } finally {
-    task.close();
-  }
-}
-
-/** The one value that all members report. Different ones are an E_DIVERGED that names the ranks. */
-function sameOf(values: readonly string[], { what, step }: { what: string; step: number }): string {
-  const other = values.findIndex((value) => value !== values[0]);
-  if (other < 0) return values[0];
-  throw new LockstepError(
-    "E_DIVERGED",
-    `Members do not agree on ${what} at step ${step}: rank ${other} differs from rank 0`,
-  );
 }

@@ -35,6 +35,16 @@ interface Working {
   readonly reduced: Promise<Reduced | null>;
 }
 
+/** What a member has once it knows its run. */
+interface Joined {
+  readonly roster: Roster;
+  readonly info: ComputeInfo;
+  readonly bytes: StateBytes;
+  readonly evaluation: Evaluation;
+  /** SHA-256 of the compiled step; null for an engine without, or where no step is computed. */
+  readonly graph: string | null;
+}
+
 /** How many pieces of a snapshot are asked for at a time. */
 const SYNC_WINDOW = 4;
 
@@ -56,13 +66,7 @@ export async function runWorker(channel: WorkerChannel, options: WorkerOptions):
 }
 
 class Member {
-  #roster: Roster | undefined;
-  #config: RunConfig | undefined;
-  #info: ComputeInfo | undefined;
-  #memory: ComputeMemory | undefined;
-  #bytes: StateBytes | undefined;
-  #evaluation: Evaluation | undefined;
-  #graph: string | null = null;
+  #joined: Joined | undefined;
   #stateHash = "";
   #working: Working | undefined;
   #reduced: Reduced | undefined;
@@ -118,37 +122,35 @@ class Member {
 
   /** JOIN: loads what the run computes; READY once the state is there. */
   async #join(roster: Roster): Promise<void> {
-    const { computing, reducing } = this.options;
-    this.#roster = roster;
-    const config = this.#config = parseRunConfig(roster.config, { source: "the coordinator" });
-    this.#info = await computing.load(config);
-    this.#memory = await computing.memory();
-    this.#bytes = new StateBytes(this.#memory.state);
-    this.#evaluation = new Evaluation(config, computing);
+    const { computing } = this.options;
+    const config = parseRunConfig(roster.config, { source: "the coordinator" });
+    const info = await computing.load(config);
+    const memory = await computing.memory();
     if (roster.start.source === "init") this.#stateHash = await computing.initialize();
-    const { partials, nodes, graph } = await computing.configure({
-      shards: roster.shards,
-      rank: roster.rank,
-    });
-    this.#graph = graph;
-    const { module, state } = this.#memory;
-    await reducing.configure({
-      module,
-      partials,
-      state,
-      shardCount: config.gradient_accumulation_steps,
-      nodes,
-      rank: roster.rank,
-      endpoints: roster.members.map(({ endpoint }) => endpoint ?? ""),
-      nonce: roster.nonce,
-      generation: roster.generation,
-    });
+    const computes = roster.shards.some((shards) => shards.length > 0);
+    const graph = computes ? await this.#prepareSteps(roster, { config, memory }) : null;
+    const bytes = new StateBytes(memory.state);
+    this.#joined = { roster, info, bytes, evaluation: new Evaluation(config, computing), graph };
     if (roster.start.source === "init") await this.#ready();
   }
 
+  /** Memory, program and sockets for the steps of a generation; resolves to the program's hash. */
+  async #prepareSteps(
+    roster: Roster,
+    { config, memory }: { config: RunConfig; memory: ComputeMemory },
+  ): Promise<string | null> {
+    const { computing, reducing } = this.options;
+    const { rank, shards, nonce, generation } = roster;
+    const { partials, nodes, graph } = await computing.configure({ shards, rank });
+    const endpoints = roster.members.map(({ endpoint }) => endpoint ?? "");
+    const shardCount = config.gradient_accumulation_steps;
+    await reducing.configure({ ...memory, partials, shardCount, nodes, rank, endpoints, nonce, generation });
+    return graph;
+  }
+
   async #ready(): Promise<void> {
-    const { epoch, generation } = this.#joined();
-    const info: JsonObject = JSON.parse(JSON.stringify({ ...this.#info, graph: this.#graph }));
+    const { roster: { epoch, generation }, info: computed, graph } = this.#member();
+    const info: JsonObject = JSON.parse(JSON.stringify({ ...computed, graph }));
     await this.channel.send({ type: "READY", epoch, generation, stateHash: this.#stateHash, info });
   }
 
@@ -167,7 +169,7 @@ class Member {
           `The snapshot of step ${step} ended after ${received} of ${count} pieces`,
         );
       }
-      this.#bytes?.write(message.index * chunkBytes, message.bytes);
+      this.#member().bytes.write(message.index * chunkBytes, message.bytes);
       if (received + SYNC_WINDOW < count) await ask(received + SYNC_WINDOW);
     }
     this.#stateHash = await this.options.computing.stateHash();
@@ -227,7 +229,7 @@ class Member {
 
   async #sendCheckpoint({ epoch, generation, step }: Message<ToWorker, "CKPT_BEGIN">): Promise<void> {
     const at = { epoch, generation, step };
-    for (const piece of this.#bytes?.filePieces() ?? []) {
+    for (const piece of this.#member().bytes.filePieces()) {
       await this.channel.send({ type: "CKPT_PART", ...at, ...piece });
     }
     await this.channel.send({ type: "CKPT_DONE", ...at });
@@ -237,18 +239,13 @@ class Member {
     { epoch, generation, evaluation, task, batches }: Message<ToWorker, "EVAL_DEAL">,
   ): Promise<void> {
     for (const batch of batches) {
-      const { result, shown } = await this.#evaluator().run(task, batch);
+      const { result, shown } = await this.#member().evaluation.run(task, batch);
       await this.channel.send({ type: "EVAL_RESULT", epoch, generation, evaluation, batch, result, shown });
     }
   }
 
-  #evaluator(): Evaluation {
-    if (this.#evaluation === undefined) throw new LockstepError("E_DECODE", "Cannot evaluate before ROSTER");
-    return this.#evaluation;
-  }
-
-  #joined(): Roster {
-    if (this.#roster === undefined) throw new LockstepError("E_DECODE", "Cannot work before ROSTER");
-    return this.#roster;
+  #member(): Joined {
+    if (this.#joined === undefined) throw new LockstepError("E_DECODE", "Cannot work before ROSTER");
+    return this.#joined;
   }
 }

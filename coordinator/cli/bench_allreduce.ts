@@ -16,7 +16,6 @@ import { hashHex, hashPart } from "../../worker/kernels/block_hash.ts";
 import { loadKernels } from "../../worker/kernels/kernels.ts";
 
 const WARM_UPS = 5;
-const MEASURED_MS = 2_000;
 const FEWEST = 20;
 
 /** As nccl-tests defines them: bytes of one gradient by the mean time, and that by 2(p − 1)/p for p processes. */
@@ -35,14 +34,16 @@ export interface BenchAllReduceOptions {
   elements: number;
   /** The largest frame, a multiple of 16,384 numbers. */
   frameElements?: number;
+  /** How long to measure at least; two seconds if not given. */
+  measuredMs?: number;
 }
 
 /**
- * Measures the all-reduce of `workers` processes on this machine, all checks on: five to warm up, then at least two
- * seconds and twenty times. The result is compared with one that is computed without any socket; E_DIVERGED if it differs.
+ * Measures the all-reduce of `workers` processes on this machine, all checks on: five to warm up, then at least
+ * `measuredMs` and twenty times. The result is compared with one that is computed without any socket; E_DIVERGED if it differs.
  */
 export async function benchAllReduce(options: BenchAllReduceOptions): Promise<AllReduceFigures> {
-  const { workers, elements, frameElements } = options;
+  const { workers, elements, frameElements, measuredMs = 2_000 } = options;
   const expected = await expectedHash(options);
   const ipc = createIpcDirectory();
   const endpoints = Array.from({ length: workers }, (_, rank) => ipc.endpoint(`m${rank}`));
@@ -51,7 +52,7 @@ export async function benchAllReduce(options: BenchAllReduceOptions): Promise<Al
   try {
     const [warm] = await reduceAll(WARM_UPS);
     const fastest = Math.min(...warm.milliseconds);
-    const answers = await reduceAll(Math.max(FEWEST, Math.ceil(MEASURED_MS / fastest)));
+    const answers = await reduceAll(Math.max(FEWEST, Math.ceil(measuredMs / fastest)));
     answers.forEach(({ gradHash }, rank) => checkHash(gradHash, { rank, expected }));
     return figures(answers[0].milliseconds, options);
   } finally {

@@ -16,6 +16,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./train.ts"),
   },
   {
+    name: "eval",
+    summary: "Evaluate a trained run on tasks, dealt over workers",
+    load: () => import("./eval.ts"),
+  },
+  {
     name: "worker",
     summary: "Be one member of a run; coordinators start workers by themselves",
     load: () => import("./worker.ts"),

@@ -3,7 +3,7 @@ import { SingleBar } from "cli-progress";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { Metric } from "../../shared/tasks/task.ts";
-import type { TaskResult } from "../coordinator.ts";
+import type { TaskResult } from "../evaluate_task.ts";
 import type { RunPlan, TrainObserver } from "./train_run.ts";
 
 /** How a run is shown to a person: a progress bar on a terminal, plain lines elsewhere, little with --quiet. */

@@ -23,7 +23,8 @@ import { openEvals, openMetrics } from "../../shared/metrics.ts";
 import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
 import { chooseEngine, isNativeCodeAllowed } from "../../worker/engines/choose_engine.ts";
 import { readSnapshot, type Snapshot } from "../checkpoints.ts";
-import { type MemberInfo, runCoordinator, type RunObserver, type RunResult } from "../coordinator.ts";
+import { runCoordinator, type RunObserver, type RunResult } from "../coordinator.ts";
+import type { MemberInfo } from "../forming.ts";
 import { musterCrew } from "./crew.ts";
 
 export interface TrainRunOptions {

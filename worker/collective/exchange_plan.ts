@@ -11,7 +11,7 @@ export interface ExchangeShape {
   rank: number;
   /** Numbers of the flat gradient. */
   elements: number;
-  /** The largest frame, a multiple of 16,384 numbers; 262,144 (1 MiB) if not given. */
+  /** The largest frame, a multiple of 16,384 numbers; 65,536 (256 KiB) if not given. */
   frameElements?: number;
 }
 

@@ -74,7 +74,10 @@ const direct = <K extends Op>(op: string): Rule<K> => (to, node, inputs) => to.e
 type Reduction = NodeOf<"reduceSum"> | NodeOf<"reduceMean"> | NodeOf<"reduceMax">;
 const reduction = (op: string) => (to: Lowering, node: Reduction, [x]: string[]) => {
   const { axes, keepDims } = node.attrs;
-  to.emitFor(node, op, [x, to.int64(axes)], { keepdims: keepDims ? 1 : 0 });
+  to.emitFor(node, op, [x, to.int64(axes)], {
+    keepdims: keepDims ? 1 : 0,
+    noop_with_empty_axes: 1,
+  });
 };
 
 /** Up to this many equal elements are stored; more are made by ConstantOfShape. */
@@ -100,7 +103,12 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
   range: (to, node) => {
     const { dtype, start, step, length } = node.attrs;
     const scalar = (x: number) => to.constant(dtype, [], [x]);
-    to.emitFor(node, "Range", [scalar(start), scalar(start + step * length), scalar(step)]);
+    const limit = start + step * (length - 0.5); // half a step short, as ⌈(limit − start) / step⌉ is rounded
+    to.emitFor(node, "Range", [
+      scalar(start),
+      scalar(dtype === "int32" ? Math.round(limit) : limit),
+      scalar(step),
+    ]);
   },
   neg: direct("Neg"),
   exp: direct("Exp"),

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { LockstepError } from "../../shared/errors.ts";
 import { Graph } from "./graph.ts";
 import type { DType, TensorType, ValueId } from "./op.ts";
+import { withBackend } from "../model/with_backend.ts";
 import { KERNELS } from "./trace_kernels.ts";
 
 const BACKEND = "trace";
@@ -149,46 +150,62 @@ export type DeclareInput = (name: string, type: TensorType) => tf.Tensor;
  * (`tf.valueAndGrads`) is traced like everything else. An op the compiler does not know is an
  * E_UNSUPPORTED_OP that names the line which used it.
  */
-export async function trace(
+export function trace(
   fn: (args: Tensors, declare: DeclareInput) => Tensors,
   signature: Signature,
 ): Promise<Graph> {
   const tracer = traceBackend();
-  const before = tf.getBackend();
-  await tf.setBackend(BACKEND);
-  const graph = tracer.begin();
-  try {
+  return withBackend(BACKEND, () => {
+    const graph = tracer.begin();
+    const stackTraceLimit = Error.stackTraceLimit;
+    Error.stackTraceLimit = STACK_FRAMES;
     tf.engine().startScope();
-    const declare: DeclareInput = (name, type) => tracer.tensor(graph.input(name, type));
-    const args = Object.fromEntries(
-      Object.entries(signature).map(([name, type]) => [name, declare(name, type)]),
-    );
-    for (const [name, tensor] of Object.entries(fn(args, declare))) {
-      graph.output(name, tracer.idOf(tensor.dataId));
+    try {
+      const declare: DeclareInput = (name, type) => tracer.tensor(graph.input(name, type));
+      const args = Object.fromEntries(
+        Object.entries(signature).map(([name, type]) => [name, declare(name, type)]),
+      );
+      for (const [name, tensor] of Object.entries(fn(args, declare))) {
+        graph.output(name, tracer.idOf(tensor.dataId));
+      }
+      return graph;
+    } catch (error) {
+      throw explain(error);
+    } finally {
+      tf.engine().endScope();
+      Error.stackTraceLimit = stackTraceLimit;
     }
-    return graph;
-  } catch (error) {
-    throw explain(error);
-  } finally {
-    tf.engine().endScope();
-    if (before && before !== BACKEND) await tf.setBackend(before);
-  }
+  });
 }
 
-/** Turns TensorFlow.js's complaint about a missing kernel into one sentence with the caller's line. */
+/** Enough to reach the model's line through the layers of TensorFlow.js. */
+const STACK_FRAMES = 100;
+
+/** Adds the model's line to a refusal, and turns TensorFlow.js's complaint about a missing kernel into one. */
 function explain(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
+  const cause = { cause: error };
+  if (error instanceof LockstepError) {
+    return new LockstepError(error.code, `${error.message} (${placeOf(error)})`, cause);
+  }
   const kernel = /[Kk]ernel '(\w+)'/.exec(error.message)?.[1];
   if (kernel === undefined) return error;
+  return new LockstepError(
+    "E_UNSUPPORTED_OP",
+    `Cannot compile the op ${kernel} (${
+      placeOf(error)
+    }): the compiler has no rule for it; write it with other ops or train with --engine=reference`,
+    cause,
+  );
+}
+
+/** Where in the model an error came from; autodiff runs the gradient of an op far from the line that used it. */
+function placeOf({ stack = "" }: Error): string {
+  if (stack.includes("backpropagateGradients")) return "in the gradient of an op of the model";
   const here = new URL(".", import.meta.url).href;
-  const frame = error.stack?.split("\n").find((line) =>
+  const frame = stack.split("\n").find((line) =>
     line.includes("file://") && !line.includes("/npm/") && !line.includes("node_modules") &&
     !line.includes(here)
   );
-  const where = frame?.match(/(file:\/\/[^)\s]+)/)?.[1] ?? "an unknown line";
-  return new LockstepError(
-    "E_UNSUPPORTED_OP",
-    `Cannot compile the op ${kernel} used at ${where}: the compiler has no rule for it; write it with other ops or train with --engine=reference`,
-    { cause: error },
-  );
+  return `at ${frame?.match(/(file:\/\/[^)\s]+)/)?.[1] ?? "an unknown line"}`;
 }

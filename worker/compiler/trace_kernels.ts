@@ -21,9 +21,35 @@ function axesOf(graph: Graph, x: ValueId, axis: number | number[] | undefined): 
   return tf.util.parseAxisParam(axis ?? shapeOf(graph, x).map((_, i) => i), shapeOf(graph, x));
 }
 
-const reduction = (op: "reduceSum" | "reduceMean" | "reduceMax"): Kernel => (graph, [x], attrs) => {
+const sum: Kernel = (graph, [x], attrs) => {
   const { axis, keepDims } = attrs as tf.SumAttrs;
-  return graph.add(op, [x], { axes: axesOf(graph, x, axis), keepDims: Boolean(keepDims) });
+  return graph.add("reduceSum", [x], { axes: axesOf(graph, x, axis), keepDims: Boolean(keepDims) });
+};
+
+/** The mean is a float32, that of integers too. */
+const mean: Kernel = (graph, [x], attrs) => {
+  const { axis, keepDims } = attrs as tf.MeanAttrs;
+  const numbers = graph.type(x).dtype === "float32" ? [x] : graph.add("cast", [x], { dtype: "float32" });
+  return graph.add("reduceMean", numbers, { axes: axesOf(graph, x, axis), keepDims: Boolean(keepDims) });
+};
+
+const max: Kernel = (graph, [x], attrs) => {
+  const { reductionIndices, keepDims } = attrs as tf.MaxAttrs; // what the other reductions call axis
+  return graph.add("reduceMax", [x], {
+    axes: axesOf(graph, x, reductionIndices),
+    keepDims: Boolean(keepDims),
+  });
+};
+
+/** x > 0 ? 1 : alpha, which the gradients of relu and abs are made of. */
+const step: Kernel = (graph, [x], attrs) => {
+  const { alpha } = attrs as tf.StepAttrs;
+  const scalar = (value: number) =>
+    graph.add("fill", [], { type: { dtype: "float32", shape: [] }, value })[0];
+  const positive = graph.add("greater", [x, scalar(0)], {});
+  const [above] = graph.add("cast", positive, { dtype: "float32" });
+  if (alpha === 0) return [above];
+  return graph.add("add", [graph.add("mul", [above, scalar(1 - alpha)], {})[0], scalar(alpha)], {});
 };
 
 function reshape(graph: Graph, x: ValueId, shape: number[]): ValueId {
@@ -121,9 +147,10 @@ export const KERNELS: Readonly<Record<string, Kernel>> = {
   Select: plain("select"),
   LogSoftmax: plain("logSoftmax"),
   Softmax: plain("softmax"),
-  Sum: reduction("reduceSum"),
-  Mean: reduction("reduceMean"),
-  Max: reduction("reduceMax"),
+  Sum: sum,
+  Mean: mean,
+  Max: max,
+  Step: step,
   BatchMatMul: matMul,
   GatherV2: gather,
   OneHot: oneHot,

@@ -10,6 +10,7 @@ import {
   type Tensors,
   trainStep,
 } from "../model/programs.ts";
+import { withBackend } from "../model/with_backend.ts";
 import { DropoutMasks } from "./dropout_masks.ts";
 import type {
   BatchShape,
@@ -41,6 +42,7 @@ export class EagerEngine implements Engine {
   readonly device: string;
 
   constructor(private readonly backend: EagerBackend, private readonly options: EngineOptions) {
+    tf.enableProdMode(); // or it prints advice to install another backend
     this.name = backend.name;
     this.device = backend.device;
   }
@@ -117,15 +119,15 @@ export class EagerEngine implements Engine {
 
   /** Runs a program with the parameters as they are now and reads its results. */
   async #run(program: (parameters: Tensors) => Tensors): Promise<Record<string, Float32Array>> {
-    await tf.setBackend(this.backend.backend);
     const { model, memory: { parameters } } = this.options;
-    const results = tf.tidy(() => {
+    const computed = () => {
       const tensors = model.parameters.map(({ name, shape, offset, size }) => [
         parameterInput(name),
         tf.tensor(parameters.view.slice(offset, offset + size), [...shape]),
       ]);
       return program(Object.fromEntries(tensors));
-    });
+    };
+    const results = await withBackend(this.backend.backend, () => tf.tidy(computed));
     const read = Object.entries(results).map(async ([name, tensor]) => {
       const data = await tensor.data<"float32">();
       tensor.dispose();

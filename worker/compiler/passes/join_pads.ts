@@ -1,4 +1,4 @@
-import { countUses, type Graph, type NodeOf } from "../graph.ts";
+import { countUses, formatType, type Graph, type NodeOf } from "../graph.ts";
 import type { ValueId } from "../op.ts";
 import { rewrite } from "./rewrite.ts";
 
@@ -9,7 +9,7 @@ import { rewrite } from "./rewrite.ts";
 export function joinPads(graph: Graph): Graph {
   const uses = countUses(graph);
   return rewrite(graph, (node, inputs, to) => {
-    if (node.op !== "add") return;
+    if (node.op !== "add" || !sameType(to, inputs)) return;
     const parts = inputs.map((id, i) => partsOf(to, id, uses.get(node.inputs[i]) ?? 0));
     if (parts[0] === undefined || parts[1] === undefined) return;
     const all = [...parts[0], ...parts[1]];
@@ -18,6 +18,11 @@ export function joinPads(graph: Graph): Graph {
     all.sort((a, b) => a.attrs.before[axis] - b.attrs.before[axis]);
     return joined(to, all, axis);
   });
+}
+
+/** False for a sum that repeats one of its operands to the size of the other. */
+function sameType(to: Graph, [a, b]: ValueId[]): boolean {
+  return formatType(to.type(a)) === formatType(to.type(b));
 }
 
 /** The pads that `id` is a sum of, if it is one: a pad, or the padded concat that an earlier join made. */

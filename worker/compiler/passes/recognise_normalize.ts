@@ -7,19 +7,22 @@ import { rewrite } from "./rewrite.ts";
  * compute in a single pass over memory. Needs common subexpressions to be shared.
  */
 export function recogniseNormalize(graph: Graph): Graph {
-  const made = new Map<ValueId, ValueId[]>(); // x → [x̂, r]
+  const made = new Map<string, ValueId[]>(); // x and ε → [x̂, r]
+  const byInverse = new Map<ValueId, { x: ValueId; normalized: ValueId }>(); // r → x and x̂
   return rewrite(graph, (node, inputs, to) => {
     if (node.op === "reciprocal") {
       const match = inverseDeviation(to, inputs[0]);
       if (match === undefined) return;
-      const outputs = made.get(match.x) ?? to.add("normalize", [match.x], { epsilon: match.epsilon });
-      made.set(match.x, outputs);
+      const { x, epsilon } = match;
+      const outputs = made.get(`${x} ${epsilon}`) ?? to.add("normalize", [x], { epsilon });
+      made.set(`${x} ${epsilon}`, outputs);
+      byInverse.set(outputs[1], { x, normalized: outputs[0] });
       return [outputs[1]];
     }
     if (node.op === "mul") {
       for (const [a, r] of [inputs, inputs.toReversed()]) {
-        const x = centredOf(to, a);
-        if (x !== undefined && made.get(x)?.[1] === r) return [made.get(x)![0]];
+        const known = byInverse.get(r);
+        if (known !== undefined && centredOf(to, a) === known.x) return [known.normalized];
       }
     }
   });
@@ -30,7 +33,7 @@ function inverseDeviation(to: Graph, id: ValueId): { x: ValueId; epsilon: number
   const root = producer(to, id, "sqrt");
   const sum = root && producer(to, root.inputs[0], "add");
   const epsilon = sum && uniformValue(to, sum.inputs[1]);
-  const mean = sum && producer(to, sum.inputs[0], "reduceMean");
+  const mean = sum && isScalar(to, sum.inputs[1]) && producer(to, sum.inputs[0], "reduceMean");
   const square = mean && isLastAxis(to, mean) && producer(to, mean.inputs[0], "mul");
   if (!square || square.inputs[0] !== square.inputs[1] || epsilon === undefined) return;
   const x = centredOf(to, square.inputs[0]);
@@ -43,6 +46,11 @@ function centredOf(to: Graph, id: ValueId): ValueId | undefined {
   const mean = difference && producer(to, difference.inputs[1], "reduceMean");
   if (!difference || !mean || !isLastAxis(to, mean) || mean.inputs[0] !== difference.inputs[0]) return;
   return difference.inputs[0];
+}
+
+/** A larger ε would repeat the variances. */
+function isScalar(to: Graph, id: ValueId): boolean {
+  return to.type(id).shape.length === 0;
 }
 
 function isLastAxis(to: Graph, node: Extract<Node, { op: "reduceMean" }>): boolean {

@@ -13,6 +13,8 @@ export function scaleIntoProduct(graph: Graph): Graph {
       const factor = uniformValue(to, inputs[1]);
       const product = to.producer(inputs[0]);
       if (factor === undefined || product?.op !== "matMul" || uses.get(node.inputs[0]) !== 1) return;
+      // A uniform tensor of more elements or dimensions than the product would have widened it.
+      if (to.type(inputs[1]).shape.length > to.type(inputs[0]).shape.length) return;
       if (sizeOf(to.type(inputs[1])) > 1) return;
       return to.add("matMul", product.inputs, scaled(product, factor));
     }

@@ -1,0 +1,71 @@
+/** Evaluates a trained run: what `eval` and the library's `evaluate` call. */
+import { configHash } from "../../shared/config/config_hash.ts";
+import type { RunConfig } from "../../shared/config/run_config.ts";
+import { openEvals } from "../../shared/metrics.ts";
+import { evaluateTask, taskOf, type TaskResult } from "../evaluate_task.ts";
+import { formMembers } from "../forming.ts";
+import { openTrainedRun } from "../trained_run.ts";
+import { musterCrew } from "./crew.ts";
+import { chooseWorkers } from "./train_run.ts";
+
+export interface EvalRunOptions {
+  /** The run's folder. */
+  readonly run: string;
+  readonly checkpoint: "latest" | "best" | number;
+  /** Tasks by name; none is the run's own. */
+  readonly tasks: readonly string[];
+  /** Keys of the run's configuration that are set otherwise for this evaluation. */
+  readonly overrides?: Partial<
+    Pick<RunConfig, "eval_items" | "data_dir" | "engine" | "device" | "nproc_per_node" | "verbose">
+  >;
+  onProgress?(done: number, of: number): void;
+  onWarning?(sentence: string): void;
+}
+
+export interface EvaluatedRun {
+  readonly run: string;
+  readonly step: number;
+  readonly results: TaskResult[];
+}
+
+/** Has workers evaluate tasks with a run's weights, and notes the figures in its eval.jsonl. */
+export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
+  const { run, checkpoint, overrides = {}, onProgress, onWarning } = options;
+  const trained = await openTrainedRun(run, checkpoint);
+  for (const warning of trained.warnings) onWarning?.(warning);
+  const config = { ...trained.config, ...overrides };
+  const { count } = chooseWorkers(config);
+  const crew = await musterCrew({ count, verbose: config.verbose });
+  try {
+    const nothing = Array.from({ length: count }, () => []);
+    await formMembers(crew.members, {
+      config,
+      configHash: configHash(config),
+      shards: nothing,
+      snapshot: trained.snapshot,
+    });
+    const names = options.tasks.length > 0 ? options.tasks : [taskOf(config)];
+    const results: TaskResult[] = [];
+    for (const [evaluation, name] of names.entries()) {
+      results.push(await evaluateTask({ name, members: crew.members, config, evaluation, onProgress }));
+    }
+    crew.members.broadcast({ type: "DRAIN" });
+    await crew.finish();
+    await note(trained.dir.evals, { step: trained.snapshot.step, results });
+    return { run, step: trained.snapshot.step, results };
+  } catch (error) {
+    await crew.kill();
+    throw error;
+  }
+}
+
+async function note(path: string, { step, results }: { step: number; results: TaskResult[] }): Promise<void> {
+  using evals = await openEvals(path);
+  for (const { name, metrics } of results) {
+    evals.append({
+      step,
+      task: name,
+      metrics: Object.fromEntries(metrics.map(({ name, value }) => [name, value])),
+    });
+  }
+}
