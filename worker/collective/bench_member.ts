@@ -3,13 +3,11 @@ import { createInterface } from "node:readline";
 import { z } from "zod";
 import { ReductionTree } from "../../shared/reduction_tree.ts";
 import { Arena } from "../arena.ts";
-import { bindKernels, compileKernels } from "../kernels/kernels.ts";
+import { compileKernels } from "../kernels/kernels.ts";
 import type { Collective } from "./collective.ts";
 import { ExchangePlan } from "./exchange_plan.ts";
 import { NONCE_BYTES } from "./codec.ts";
-import { memoryLinks } from "./memory_links.ts";
-import { Reducer } from "./reducer.ts";
-import { zmqLinks } from "./zmq_links.ts";
+import { makeReducer } from "./make_reducer.ts";
 
 /** What a member of the benchmark is told. Each of `endpoints.length` members brings one gradient of `elements` numbers. */
 export const benchSetup = z.strictObject({
@@ -53,17 +51,18 @@ class BenchMember {
     arena.adviseHugePages();
     const gradient = arena.region("gradient");
     fillBenchGradient(gradient.view, rank);
-    const kernels = bindKernels(await compileKernels({ shared: arena.shared }), { arena });
-    const collective = new Reducer({
-      plan,
-      links: endpoints.length === 1 ? memoryLinks(1)[0] : zmqLinks({ rank, generation: 1, endpoints }),
+    const shared = arena.share();
+    const collective = makeReducer({
+      module: await compileKernels({ shared: arena.shared }),
+      partials: shared,
+      state: shared,
+      shardCount: tree.leafCount,
+      nodes,
+      rank,
+      endpoints,
       nonce: new Uint8Array(NONCE_BYTES).fill(1),
       generation: 1,
-      kernels,
-      resultKernels: kernels,
-      scratch: arena.region("scratch"),
-      reduced: arena.region("reduced"),
-      squares: arena.region("squares"),
+      frameElements,
     });
     return new BenchMember(collective, { node: tree.leaf(rank), byteOffset: gradient.byteOffset });
   }

@@ -26,6 +26,9 @@ export interface Collective {
   announce(node: number, byteOffset: number): void;
   /** Gives up the reduction under way; when it resolves, nothing refers to the arenas any more. */
   abort(): Promise<void>;
-  /** Aborts, and frees sockets and threads. */
+  /**
+   * Aborts, and frees sockets and threads. What was handed over may get lost with them, so a member closes only after
+   * all have told that they are done.
+   */
   close(): Promise<void>;
 }

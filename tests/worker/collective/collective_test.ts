@@ -6,9 +6,8 @@ import { Arena } from "../../../worker/arena.ts";
 import type { Collective, Reduced } from "../../../worker/collective/collective.ts";
 import { CollectiveClient } from "../../../worker/collective/collective_client.ts";
 import { ExchangePlan } from "../../../worker/collective/exchange_plan.ts";
-import { memoryLinks } from "../../../worker/collective/memory_links.ts";
-import { Reducer } from "../../../worker/collective/reducer.ts";
-import { bindKernels, compileKernels, type Kernels } from "../../../worker/kernels/kernels.ts";
+import { makeReducer } from "../../../worker/collective/make_reducer.ts";
+import { compileKernels } from "../../../worker/kernels/kernels.ts";
 import { expectedGradient, gradientAt } from "./members.ts";
 
 const ELEMENTS = 150_000;
@@ -45,38 +44,29 @@ function makeMember(
     for (let at = 0; at < ELEMENTS; at++) gradient.view[i * ELEMENTS + at] = gradientAt(shard, at);
     return { node: tree.leaf(shard), byteOffset: gradient.byteOffset + 4 * i * ELEMENTS };
   });
+  const endpoints = Array.from({ length: worldSize }, (_, peer) => `${directory}-${peer}`);
+  const setup = {
+    module,
+    partials: partials.share(),
+    state: state.share(),
+    shardCount: SHARDS,
+    nodes,
+    rank,
+    endpoints,
+    nonce: new Uint8Array(16).fill(9),
+  };
   const reduced = state.region("reduced").view;
-  const nonce = new Uint8Array(16).fill(9);
   if (directory === null) {
-    const kernels: Kernels = bindKernels(module, { arena: partials, result: state });
-    const collective = new Reducer({
-      plan,
-      links: memoryLinks(1)[0],
-      nonce,
-      generation: 1,
-      kernels,
-      resultKernels: bindKernels(module, { arena: state }),
-      scratch: partials.region("scratch"),
-      reduced: state.region("reduced"),
-      squares: state.region("squares"),
-    });
+    const collective = makeReducer({ ...setup, generation: 1 });
     return { collective, own, reduced, configure: () => Promise.resolve() };
   }
   const collective = new CollectiveClient();
-  const endpoints = Array.from({ length: worldSize }, (_, peer) => `${directory}-${peer}`);
-  const configure = (generation: number) =>
-    collective.configure({
-      module,
-      partials: partials.share(),
-      state: state.share(),
-      shardCount: SHARDS,
-      nodes,
-      rank,
-      endpoints,
-      nonce,
-      generation,
-    });
-  return { collective, own, reduced, configure };
+  return {
+    collective,
+    own,
+    reduced,
+    configure: (generation) => collective.configure({ ...setup, generation }),
+  };
 }
 
 async function reduceStep(members: readonly Member[], step: number): Promise<(Reduced | null)[]> {
@@ -108,7 +98,7 @@ async function aloneResult(): Promise<Reduced | null> {
   return result;
 }
 
-Deno.test("CollectiveClient and Reducer give the same bits: three threads over ZeroMQ, one without a socket", async () => {
+Deno.test("CollectiveClient and makeReducer() give the same bits: three threads over ZeroMQ, one without a socket", async () => {
   const { members, close } = makeWorld(3);
   await Promise.all(members.map(({ configure }) => configure(1)));
   const alone = await aloneResult();

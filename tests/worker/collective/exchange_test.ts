@@ -38,7 +38,7 @@ Deno.test("Exchange gives the same bits for any number of members, any shards an
         assert.deepEqual(exchange.result, alone);
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
 
