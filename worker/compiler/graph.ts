@@ -81,7 +81,7 @@ export function uniformValue(graph: Graph, id: ValueId): number | undefined {
   return undefined;
 }
 
-/** Checks that nodes read only what exists before them, and that stored types are the inferred ones. */
+/** Checks that nodes read only what exists before them and make each value once, of the type that is stored. */
 export function verifyGraph(graph: Graph): void {
   const known = new Set(graph.inputs.map((input) => input.value));
   for (const node of graph.nodes) {
@@ -90,7 +90,16 @@ export function verifyGraph(graph: Graph): void {
       throw new LockstepError("E_GRAPH", `${node.op} reads %${missing} before it is made`);
     }
     const types = infer(node.op, node.inputs.map((id) => graph.type(id)), node.attrs);
+    if (types.length !== node.outputs.length) {
+      throw new LockstepError(
+        "E_GRAPH",
+        `${node.op} stores ${node.outputs.length} results but makes ${types.length}`,
+      );
+    }
     node.outputs.forEach((id, i) => {
+      if (known.has(id)) {
+        throw new LockstepError("E_GRAPH", `${node.op} makes %${id}, which is there already`);
+      }
       if (formatType(types[i]) !== formatType(graph.type(id))) {
         throw new LockstepError(
           "E_GRAPH",

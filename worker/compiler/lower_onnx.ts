@@ -103,12 +103,9 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
   range: (to, node) => {
     const { dtype, start, step, length } = node.attrs;
     const scalar = (x: number) => to.constant(dtype, [], [x]);
-    const limit = start + step * (length - 0.5); // half a step short, as ⌈(limit − start) / step⌉ is rounded
-    to.emitFor(node, "Range", [
-      scalar(start),
-      scalar(dtype === "int32" ? Math.round(limit) : limit),
-      scalar(step),
-    ]);
+    // ONNX makes ⌈(limit − start) / step⌉ numbers: half a step short, rounding cannot add one.
+    const limit = start + step * (dtype === "int32" ? length : length - 0.5);
+    to.emitFor(node, "Range", [scalar(start), scalar(limit), scalar(step)]);
   },
   neg: direct("Neg"),
   exp: direct("Exp"),

@@ -181,6 +181,14 @@ export function trace(
 /** Enough to reach the model's line through the layers of TensorFlow.js. */
 const STACK_FRAMES = 100;
 
+/** Parts of the paths of TensorFlow.js and of what traces it. */
+const NOT_THE_MODEL = [
+  "/npm/",
+  "/node_modules/",
+  new URL(".", import.meta.url).href,
+  new URL("../model/with_backend.ts", import.meta.url).href,
+];
+
 /** Adds the model's line to a refusal, and turns TensorFlow.js's complaint about a missing kernel into one. */
 function explain(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
@@ -202,10 +210,8 @@ function explain(error: unknown): unknown {
 /** Where in the model an error came from; autodiff runs the gradient of an op far from the line that used it. */
 function placeOf({ stack = "" }: Error): string {
   if (stack.includes("backpropagateGradients")) return "in the gradient of an op of the model";
-  const here = new URL(".", import.meta.url).href;
   const frame = stack.split("\n").find((line) =>
-    line.includes("file://") && !line.includes("/npm/") && !line.includes("node_modules") &&
-    !line.includes(here)
+    line.includes("file://") && !NOT_THE_MODEL.some((part) => line.includes(part))
   );
   return `at ${frame?.match(/(file:\/\/[^)\s]+)/)?.[1] ?? "an unknown line"}`;
 }
