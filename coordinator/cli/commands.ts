@@ -21,6 +21,21 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./eval.ts"),
   },
   {
+    name: "sample",
+    summary: "Let a trained model write, or sort",
+    load: () => import("./sample.ts"),
+  },
+  {
+    name: "prepare",
+    summary: "Turn a text into train.bin, val.bin and meta.json",
+    load: () => import("./prepare.ts"),
+  },
+  {
+    name: "inspect",
+    summary: "Show what a run holds and verify its checkpoints",
+    load: () => import("./inspect.ts"),
+  },
+  {
     name: "worker",
     summary: "Be one member of a run; coordinators start workers by themselves",
     load: () => import("./worker.ts"),
