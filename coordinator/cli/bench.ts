@@ -1,5 +1,6 @@
 import { about, choice, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { benchAllReduce } from "./bench_allreduce.ts";
 import { benchAttention, benchStep } from "./bench_step.ts";
 import { defineCommand } from "./command.ts";
 
@@ -32,6 +33,7 @@ export const command = defineCommand({
   async run({ options, words }) {
     const [what] = words;
     if (what === "step") await benchStep(options);
+    else if (what === "allreduce") await showAllReduce(options);
     else {throw new LockstepError(
         "E_USAGE",
         `Cannot measure ${what ?? "nothing"}: step or allreduce is required`,
@@ -39,3 +41,11 @@ export const command = defineCommand({
     return 0;
   },
 });
+
+async function showAllReduce(
+  { workers, elements, json }: { workers: number; elements: number; json: boolean },
+): Promise<void> {
+  const figures = await benchAllReduce({ workers, elements });
+  if (json) console.log(JSON.stringify({ workers, elements, ...figures }));
+  else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(10)} ${value}`);
+}
