@@ -21,9 +21,9 @@ function broadcast(op: string, inputs: readonly TensorType[]): number[] {
   const result: number[] = [];
   for (let axis = 0; axis < rank; axis++) {
     const sizes = inputs.map(({ shape }) => shape[axis - rank + shape.length] ?? 1);
-    const size = Math.max(...sizes);
+    const size = sizes.find((s) => s !== 1) ?? 1;
     need(sizes.every((s) => s === size || s === 1), op, "shapes that broadcast", inputs);
-    result.push(sizes.includes(0) ? 0 : size);
+    result.push(size);
   }
   return result;
 }
