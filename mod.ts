@@ -1,3 +1,96 @@
+/**
+ * Lockstep trains small GPT models, nanoGPT and Reflex transformers, data-parallel over worker processes: the same
+ * bytes for any number of workers. Run as a program, this is the command line.
+ *
+ * @module
+ */
+import { evalRun, type EvaluatedRun } from "./coordinator/cli/eval_run.ts";
+import { type TrainedRun, type TrainObserver, trainRun } from "./coordinator/cli/train_run.ts";
+import { flattenValues } from "./shared/config/key_values.ts";
+import { resolveRunConfig } from "./shared/config/resolve_run_config.ts";
+import type { RunConfig } from "./shared/config/run_config.ts";
+
+export { type ErrorCode, LockstepError } from "./shared/errors.ts";
+export type { EvaluatedRun, RunConfig, TrainedRun, TrainObserver };
+
+/** What `train` takes. */
+export interface TrainOptions {
+  /** A preset's name or the path of a TOML file; "sort-demo" unless given. */
+  readonly preset?: string;
+  /** Keys that stand above the preset's: docs/configuration.md. Tables (`reflex`, `sort`) may be given in part. */
+  readonly config?: {
+    readonly [K in keyof RunConfig]?: RunConfig[K] extends object ? Partial<RunConfig[K]> : RunConfig[K];
+  };
+  /** Is told of steps, estimates and checkpoints. */
+  readonly observer?: TrainObserver;
+  /** Ends the run after the step under way, with a checkpoint. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Trains a model and resolves when it is done: the run's folder, the last loss estimate in nats, and the figures of the
+ * task's evaluation. Rejects with a {@link LockstepError} that carries a stable code.
+ *
+ * @example
+ * ```ts
+ * import { train } from "./mod.ts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const run = await train({
+ *   preset: "sort-demo",
+ *   config: { out_dir: `${folder}/run`, max_iters: 3, n_layer: 2, n_embd: 12, nproc_per_node: 1, eval_iters: 1, eval_items: 8 },
+ * });
+ * console.log(run.step, run.valLoss, run.task?.metrics[0]); // 3, about 2.8, { name: "exact_match", … }
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export async function train(
+  { preset, config = {}, observer, signal }: TrainOptions = {},
+): Promise<TrainedRun> {
+  const [{ trainRun }, { resolveRunConfig }, { flattenValues }] = await Promise.all([
+    import("./coordinator/cli/train_run.ts"), // loaded when called, so that `--help` is there at once
+    import("./shared/config/resolve_run_config.ts"),
+    import("./shared/config/key_values.ts"),
+  ]);
+  const keys = [...flattenValues(config, "train()")].filter(([, value]) => value !== undefined);
+  const words = keys.map(([key, value]) => `--${key}=${value === null ? "none" : word(value)}`);
+  const resolved = await resolveRunConfig(preset === undefined ? words : [preset, ...words]);
+  return await trainRun({ config: resolved.config, preset: resolved.preset, observer, signal });
+}
+
+function word(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** What `evaluate` takes. */
+export interface EvaluateOptions {
+  /** "latest", "best" or a step; the newest unless given. */
+  readonly checkpoint?: "latest" | "best" | number;
+  /** Tasks by name: "sort", "perplexity"; the one the run was trained for unless given. */
+  readonly tasks?: readonly string[];
+  /** Items of a generated task, and worker processes. */
+  readonly eval_items?: number;
+  readonly nproc_per_node?: number;
+}
+
+/**
+ * Evaluates the run in the folder `run`: metrics with 95 % intervals, the same for any number of workers. They are noted
+ * in its eval.jsonl.
+ *
+ * @example
+ * ```ts ignore
+ * import { evaluate } from "./mod.ts";
+ *
+ * const { results } = await evaluate("out/sort-demo", { eval_items: 200 });
+ * console.log(results[0].metrics);
+ * ```
+ */
+export async function evaluate(run: string, options: EvaluateOptions = {}): Promise<EvaluatedRun> {
+  const { evalRun } = await import("./coordinator/cli/eval_run.ts");
+  const { checkpoint = "latest", tasks = [], ...overrides } = options;
+  return await evalRun({ run, checkpoint, tasks, overrides });
+}
+
 if (import.meta.main) {
   const { main } = await import("./coordinator/cli/main.ts");
   Deno.exit(await main(Deno.args));
