@@ -1,5 +1,3 @@
-import process from "node:process";
-import { dataKeys } from "../../shared/config/keys/data.ts";
 import { systemKeys } from "../../shared/config/keys/system.ts";
 import { about, optional, text, truth, wholeNumber, wordOr } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
@@ -48,13 +46,14 @@ export const command = defineCommand({
     seed: requestKinds.seed.default(USUAL.seed).register(about, {
       help: "Decides what is drawn: the same seed, the same samples",
     }),
-    checkpoint: wordOr(["latest", "best"], wholeNumber(0)).default("latest").register(about, {
-      help: "The newest, the one with the lowest validation loss, or that of a step",
+    checkpoint: optional(wordOr(["latest", "best"], wholeNumber(0))).default(null).register(about, {
+      help: "The newest, the one with the lowest validation loss, or that of a step; none is the newest, " +
+        "or the one that RUN names",
     }),
     engine: optional(systemKeys.engine.unwrap()).default(null).register(about, {
       help: "What computes; none is the run's own",
     }),
-    data_dir: optional(dataKeys.data_dir.unwrap()).default(null).register(about, {
+    data_dir: optional(text("a folder")).default(null).register(about, {
       help: "Folder of the prepared text, if it is not where it was in training",
     }),
     json: truth().default(false).register(about, {
@@ -72,7 +71,7 @@ export const command = defineCommand({
     }
     const start = options.start === null ? undefined : await readStart(options.start);
     await using checkpoint = await loadCheckpoint(path, {
-      checkpoint: options.checkpoint,
+      checkpoint: options.checkpoint ?? undefined,
       engine: options.engine ?? undefined,
       dataDir: options.data_dir ?? undefined,
     });
@@ -91,7 +90,11 @@ export const command = defineCommand({
       });
     const show = options.json ? printJson : printText;
     const count = options.num_samples ?? (isSame(requestOf(0), requestOf(1)) ? 1 : USUAL_SAMPLES);
-    for (let sample = 0; sample < count; sample++) await show(checkpoint, requestOf(sample));
+    try {
+      for (let sample = 0; sample < count; sample++) await show(checkpoint, requestOf(sample));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // `| head` has seen enough
+    }
     return 0;
   },
 });
@@ -119,18 +122,24 @@ async function printText(checkpoint: LoadedCheckpoint, request: TextRequest): Pr
   let shown = false;
   for await (const { text } of generateText(checkpoint, request)) {
     // The prompt waits for the first token, so that one that cannot be read leaves nothing behind.
-    if (!shown) process.stdout.write(request.prompt + arrow);
+    if (!shown) write(request.prompt + arrow);
     shown = true;
-    process.stdout.write(text);
+    write(text);
   }
-  process.stdout.write(`\n${SEPARATOR}\n`);
+  write(`\n${SEPARATOR}\n`);
 }
 
 async function printJson(checkpoint: LoadedCheckpoint, request: TextRequest): Promise<void> {
   const pieces = await Array.fromAsync(generateText(checkpoint, request));
-  console.log(JSON.stringify({
+  const sample = {
     prompt: request.prompt,
     text: pieces.map(({ text }) => text).join(""),
     tokens: pieces.map(({ token }) => token),
-  }));
+  };
+  write(`${JSON.stringify(sample)}\n`);
+}
+
+function write(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
 }
