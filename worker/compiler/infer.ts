@@ -72,8 +72,7 @@ const matrixProduct = (op: string): Rule<OpAttributes["matMul"]> => (inputs, { t
   const rank = a.shape.length;
   need(a.dtype === "float32" && b.dtype === "float32", op, "float32", inputs);
   need(rank >= 2 && b.shape.length === rank, op, "two operands of one rank ≥ 2", inputs);
-  const batch = a.shape.slice(0, -2);
-  need(batch.every((size, axis) => size === b.shape[axis]), op, "equal leading axes", inputs);
+  const batch = broadcast(op, [a, b].map(({ dtype, shape }) => ({ dtype, shape: shape.slice(0, -2) })));
   const [m, k] = transposeA ? [a.shape[rank - 1], a.shape[rank - 2]] : [a.shape[rank - 2], a.shape[rank - 1]];
   const [k2, n] = transposeB
     ? [b.shape[rank - 1], b.shape[rank - 2]]

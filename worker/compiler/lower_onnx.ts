@@ -141,7 +141,15 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
   select: direct("Where"),
   cast: (to, node, inputs) => to.emitFor(node, "Cast", inputs, { to: CAST[node.attrs.dtype] }),
   reshape: (to, node, [x]) => to.emitFor(node, "Reshape", [x, to.int64(node.attrs.shape)]),
-  transpose: (to, node, inputs) => to.emitFor(node, "Transpose", inputs, { perm: node.attrs.perm }),
+  transpose: (to, node, [x]) => {
+    const { perm } = node.attrs;
+    if (`${perm}` !== "1,0,2") return to.emitFor(node, "Transpose", [x], { perm });
+    // ONNX Runtime moves blocks of the last axis two to three times as fast in this shape.
+    const [a, b, c] = to.type(node.inputs[0]).shape;
+    const apart = to.emit("Reshape", [x, to.int64([1, a, 1, b, c])]);
+    const moved = to.emit("Transpose", [apart], { perm: [2, 0, 3, 1, 4] });
+    to.emitFor(node, "Reshape", [moved, to.int64([b, a, c])]);
+  },
   slice: (to, node, [x]) => {
     const { begin, size } = node.attrs;
     const axes = begin.map((_, axis) => axis).filter((axis) =>

@@ -72,7 +72,7 @@ export interface OpAttributes {
   reduceSum: ReduceAttributes;
   reduceMean: ReduceAttributes;
   reduceMax: ReduceAttributes;
-  /** alpha · op(a) · op(b) over the last two axes; the axes before them must be equal. */
+  /** alpha · op(a) · op(b) over the last two axes; the axes before them broadcast. */
   matMul: MatMulAttributes;
   /** alpha · op(a) · op(b) + c on matrices; c broadcasts. */
   gemm: MatMulAttributes;

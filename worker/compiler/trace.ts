@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import { LockstepError } from "../../shared/errors.ts";
 import { Graph } from "./graph.ts";
-import type { DType, TensorType, ValueId } from "./op.ts";
+import type { TensorType, ValueId } from "./op.ts";
 import { withBackend } from "../model/with_backend.ts";
-import { KERNELS } from "./trace_kernels.ts";
+import { dtypeOf, KERNELS } from "./trace_kernels.ts";
 
 const BACKEND = "trace";
 
@@ -107,14 +107,6 @@ class TraceBackend extends tf.KernelBackend {
     return false;
   }
   override dispose(): void {}
-}
-
-function dtypeOf(dtype: tf.DataType): DType {
-  if (dtype === "float32" || dtype === "int32" || dtype === "bool") return dtype;
-  throw new LockstepError(
-    "E_UNSUPPORTED_OP",
-    `Cannot compile a tensor of dtype ${dtype}: float32, int32 and bool are known`,
-  );
 }
 
 let backend: TraceBackend | undefined;

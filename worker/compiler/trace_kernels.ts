@@ -14,6 +14,15 @@ type Plain = {
 /** A kernel that is one op without attributes. */
 const plain = (op: Plain): Kernel => (graph, inputs) => graph.add(op, inputs, {});
 
+/** A dtype of TensorFlow.js, float32 where it names none. One that graphs do not know is an E_UNSUPPORTED_OP. */
+export function dtypeOf(dtype: string = "float32"): DType {
+  if (dtype === "float32" || dtype === "int32" || dtype === "bool") return dtype;
+  throw new LockstepError(
+    "E_UNSUPPORTED_OP",
+    `Cannot compile a tensor of dtype ${dtype}: float32, int32 and bool are known`,
+  );
+}
+
 const shapeOf = (graph: Graph, id: ValueId) => [...graph.type(id).shape];
 
 /** TensorFlow.js passes `axis` as a number, a list or nothing, possibly negative. */
@@ -56,22 +65,16 @@ function reshape(graph: Graph, x: ValueId, shape: number[]): ValueId {
   return graph.add("reshape", [x], { shape })[0];
 }
 
-/** Repeats `x` so that its leading axes are `batch`: products take equal leading axes. */
-function broadcastBatch(graph: Graph, x: ValueId, batch: number[]): ValueId {
+/** Gives both operands of a product the same rank: products broadcast leading axes of size 1. */
+function sameRank(graph: Graph, x: ValueId, rank: number): ValueId {
   const shape = shapeOf(graph, x);
-  const padded = [...Array(batch.length + 2 - shape.length).fill(1), ...shape];
-  const reps = padded.map((size, axis) => axis < batch.length ? batch[axis] / size : 1);
-  const wide = padded.length === shape.length ? x : reshape(graph, x, padded);
-  return reps.every((r) => r === 1) ? wide : graph.add("tile", [wide], { reps })[0];
+  return shape.length === rank ? x : reshape(graph, x, [...Array(rank - shape.length).fill(1), ...shape]);
 }
 
 const matMul: Kernel = (graph, [a, b], attrs) => {
   const { transposeA, transposeB } = attrs as tf.BatchMatMulAttrs;
-  const batch = tf.backend_util.assertAndGetBroadcastShape(
-    shapeOf(graph, a).slice(0, -2),
-    shapeOf(graph, b).slice(0, -2),
-  );
-  const operands = [a, b].map((x) => broadcastBatch(graph, x, batch));
+  const rank = Math.max(shapeOf(graph, a).length, shapeOf(graph, b).length);
+  const operands = [a, b].map((x) => sameRank(graph, x, rank));
   return graph.add("matMul", operands, {
     transposeA: Boolean(transposeA),
     transposeB: Boolean(transposeB),
@@ -102,9 +105,7 @@ const oneHot: Kernel = (graph, [indices], attrs) => {
     );
   }
   const [hot] = graph.add("oneHot", [indices], { depth });
-  return dtype === "float32" || dtype === undefined
-    ? [hot]
-    : graph.add("cast", [hot], { dtype: dtype as DType });
+  return dtypeOf(dtype) === "float32" ? [hot] : graph.add("cast", [hot], { dtype: dtypeOf(dtype) });
 };
 
 const like = (value: number): Kernel => (graph, [x]) => graph.add("fill", [], { type: graph.type(x), value });
@@ -164,18 +165,18 @@ export const KERNELS: Readonly<Record<string, Kernel>> = {
   },
   Rsqrt: (graph, [x]) => graph.add("reciprocal", graph.add("sqrt", [x], {}), {}),
   AddN: (graph, [first, ...rest]) => [rest.reduce((sum, x) => graph.add("add", [sum, x], {})[0], first)],
-  Cast: (graph, [x], attrs) => graph.add("cast", [x], { dtype: (attrs as tf.CastAttrs).dtype as DType }),
+  Cast: (graph, [x], attrs) => graph.add("cast", [x], { dtype: dtypeOf((attrs as tf.CastAttrs).dtype) }),
   Fill: (graph, _, attrs) => {
     const { shape, value, dtype } = attrs as tf.FillAttrs;
     return graph.add("fill", [], {
-      type: { dtype: (dtype ?? "float32") as DType, shape },
+      type: { dtype: dtypeOf(dtype), shape },
       value: Number(value),
     });
   },
   Range: (graph, _, attrs) => {
     const { start, stop, step, dtype } = attrs as tf.RangeAttrs;
     const length = Math.max(0, Math.ceil((stop - start) / step));
-    return graph.add("range", [], { dtype: (dtype ?? "float32") as DType, start, step, length });
+    return graph.add("range", [], { dtype: dtypeOf(dtype), start, step, length });
   },
   Reshape: (graph, [x], attrs) => {
     const size = tf.util.sizeFromShape(shapeOf(graph, x));
