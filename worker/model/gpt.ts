@@ -4,7 +4,7 @@
  * mixing heads never moves data.
  */
 import * as tf from "@tensorflow/tfjs";
-import { gelu, geluTanh, largest, layerNorm, linear } from "./ops.ts";
+import { gelu, geluTanh, largest, layerNorm, linear, projectHeads } from "./ops.ts";
 import type { ModelConfig } from "../../shared/config/model_config.ts";
 import type { ModelContext, Parameters, ParameterSpec, ReflexConfig } from "./model.ts";
 
@@ -180,8 +180,7 @@ function headProjections(params: Parameters, config: ModelConfig) {
 
   /** (heads, N, D) of a state x (N, C), already normalised. */
   const heads = (x: tf.Tensor2D, layer: number, part: number, first: number, count: number): tf.Tensor3D => {
-    const { weight, bias } = head(layer, part, first, count);
-    return tf.transpose(tf.reshape(linear(x, weight, bias), [-1, count, D]), [1, 0, 2]);
+    return projectHeads(x, { ...head(layer, part, first, count), heads: count });
   };
 
   /** Keys or values that block `layer`'s weights make of the state that entered block `from`. */

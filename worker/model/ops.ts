@@ -4,6 +4,35 @@
  */
 import * as tf from "@tensorflow/tfjs";
 
+/**
+ * x Wᵀ + b of x (N, in), W (H·D, in) and b (H·D), with the H heads apart and first: (H, N, D). One product a head over
+ * the same x, so that nothing is moved.
+ */
+export function projectHeads(
+  x: tf.Tensor2D,
+  { weight, bias, heads }: { weight: tf.Tensor2D; bias?: tf.Tensor1D; heads: number },
+): tf.Tensor3D {
+  const headSize = weight.shape[0] / heads;
+  const op = fused(([x, weight]: [tf.Tensor2D, tf.Tensor2D], save) => {
+    const [rows, channels] = x.shape;
+    save([x, weight]);
+    return {
+      value: tf.matMul(
+        tf.reshape(x, [1, rows, channels]),
+        tf.reshape(weight, [heads, headSize, channels]),
+        false,
+        true,
+      ) as tf.Tensor3D,
+      gradFunc: (dy, [x, weight]) => {
+        const together = tf.reshape(tf.transpose(dy as tf.Tensor3D, [1, 0, 2]), [rows, heads * headSize]);
+        return [tf.matMul(together, weight), tf.matMul(together, x, true, false)];
+      },
+    };
+  });
+  const y = op(x, weight);
+  return bias === undefined ? y : tf.add(y, tf.reshape(bias, [heads, 1, headSize]));
+}
+
 type Save = (tensors: tf.Tensor[]) => void;
 type Gradient = (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor | tf.Tensor[];
 
@@ -48,18 +77,16 @@ export function layerNorm(x: tf.Tensor2D, weight: tf.Tensor1D, bias?: tf.Tensor1
 
 /**
  * x/2 · (1 + erf(x/√2)). With u = x/√2 and e = 1 + erf(u) the value is u·e/√2 and the derivative
- * (e + 2/√π · u/exp(u²)) / 2; where exp overflows, u/∞ = 0 is right. The scalars end up in the matrix products.
+ * (e + 2/√π · u/exp(u²)) / 2; where exp overflows, u/∞ = 0 is right. The scalars end up in the matrix products. The
+ * derivative is made at once, while u and e are in the caches, so that it alone is kept.
  */
 export const gelu = fused(([x]: [tf.Tensor2D], save) => {
   const u = tf.mul(x, Math.SQRT1_2);
   const e = tf.add(tf.erf(u), 1);
-  save([u, e]);
+  save([tf.add(e, tf.mul(tf.div(u, tf.exp(tf.mul(u, u))), 2 / Math.sqrt(Math.PI)))]);
   return {
     value: tf.mul(tf.mul(u, e), Math.SQRT1_2) as tf.Tensor2D,
-    gradFunc: (dy, [u, e]) => {
-      const slope = tf.add(e, tf.mul(tf.div(u, tf.exp(tf.mul(u, u))), 2 / Math.sqrt(Math.PI)));
-      return tf.mul(tf.mul(dy, slope), 0.5);
-    },
+    gradFunc: (dy, [slope]) => tf.mul(tf.mul(dy, slope), 0.5),
   };
 });
 
@@ -70,7 +97,7 @@ export function geluTanh(x: tf.Tensor2D): tf.Tensor2D {
 }
 
 /** Splits T queries into blocks of 64 … 100: a block sees only the keys up to its end. One block below 128. */
-export function queryBlocks(length: number): { begin: number; end: number }[] {
+export function queryBlocks(length: number): Block[] {
   const count = length < 128 ? 1 : Math.round(length / 80);
   const size = Math.ceil(length / count);
   return Array.from({ length: Math.ceil(length / size) }, (_, i) => ({
@@ -80,21 +107,34 @@ export function queryBlocks(length: number): { begin: number; end: number }[] {
 }
 
 /** 0 where key j may be seen by query i, −1e30 where it lies ahead: (end − begin, end). */
-function causalMask(begin: number, end: number): tf.Tensor2D {
+function causalMask({ begin, end }: Block): tf.Tensor2D {
   const query = tf.expandDims(tf.range(begin, end, 1, "float32"), 1);
   const key = tf.expandDims(tf.range(0, end, 1, "float32"), 0);
   return tf.mul(tf.cast(tf.greater(key, query), "float32"), -1e30);
 }
 
-const rows = (x: tf.Tensor3D, begin: number, end: number): tf.Tensor3D =>
-  begin === 0 && end === x.shape[1] ? x : tf.slice(x, [0, begin, 0], [-1, end - begin, -1]);
+interface Block {
+  readonly begin: number;
+  readonly end: number;
+}
 
-/** Adds tensors that each cover the rows 0 … end of their block into one that covers all rows. */
-function mergePrefixes(parts: tf.Tensor3D[], blocks: { begin: number; end: number }[]): tf.Tensor3D {
-  const pieces = blocks.map(({ begin, end }, i) =>
-    parts.slice(i).map((part) => rows(part, begin, end)).reduce((sum, piece) => tf.add(sum, piece))
+/** The rows of every block of x (M, T, D). */
+function splitRows(x: tf.Tensor3D, blocks: readonly Block[]): tf.Tensor3D[] {
+  return blocks.length === 1 ? [x] : tf.split(x, blocks.map(({ begin, end }) => end - begin), 1);
+}
+
+/** The rows up to the end of a block. */
+function prefix(x: tf.Tensor3D, { end }: Block): tf.Tensor3D {
+  return end === x.shape[1] ? x : tf.slice(x, [0, 0, 0], [-1, end, -1]);
+}
+
+/** Adds tensors of which number i covers the rows up to the end of block i: all rows. */
+function mergePrefixes(parts: readonly tf.Tensor3D[], blocks: readonly Block[]): tf.Tensor3D {
+  const pieces = parts.map((part, i) => splitRows(part, blocks.slice(0, i + 1)));
+  const sums = blocks.map((_, block) =>
+    pieces.slice(block).map((list) => list[block]).reduce((sum, piece) => tf.add(sum, piece))
   );
-  return pieces.length === 1 ? pieces[0] : tf.concat(pieces, 1);
+  return sums.length === 1 ? sums[0] : tf.concat(sums, 1);
 }
 
 /**
@@ -105,16 +145,17 @@ export function attention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, drop?:
   const [, length, headSize] = q.shape;
   const blocks = queryBlocks(length);
   const scale = 1 / Math.sqrt(headSize);
-  const dropped = (p: tf.Tensor3D, { begin, end }: { begin: number; end: number }): tf.Tensor3D =>
+  const dropped = (p: tf.Tensor3D, { begin, end }: Block): tf.Tensor3D =>
     drop === undefined ? p : tf.mul(p, tf.slice(drop, [0, begin, 0], [-1, end - begin, end]));
 
   const op = fused(([q, k, v]: [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D], save) => {
-    const probabilities = blocks.map(({ begin, end }) => {
-      const scores = tf.mul(tf.matMul(rows(q, begin, end), rows(k, 0, end), false, true), scale);
-      return tf.softmax(tf.add(scores, causalMask(begin, end))) as tf.Tensor3D;
+    const queries = splitRows(q, blocks);
+    const probabilities = blocks.map((block, i) => {
+      const scores = tf.mul(tf.matMul(queries[i], prefix(k, block), false, true), scale);
+      return tf.softmax(tf.add(scores, causalMask(block))) as tf.Tensor3D;
     });
     const outputs = blocks.map((block, i) =>
-      tf.matMul(dropped(probabilities[i], block), rows(v, 0, block.end)) as tf.Tensor3D
+      tf.matMul(dropped(probabilities[i], block), prefix(v, block)) as tf.Tensor3D
     );
     const value: tf.Tensor3D = outputs.length === 1 ? outputs[0] : tf.concat(outputs, 1);
     save([q, k, v, value, ...probabilities]);
@@ -124,16 +165,15 @@ export function attention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, drop?:
   function attentionGradients(dy: tf.Tensor3D, saved: tf.Tensor[]): tf.Tensor[] {
     const [q, k, v, value, ...probabilities] = saved as tf.Tensor3D[];
     const along = tf.sum(tf.mul(dy, value), -1, true) as tf.Tensor3D; // δ (M, T, 1)
+    const [queries, dyRows, alongRows] = [q, dy, along].map((x) => splitRows(x, blocks));
     const parts = blocks.map((block, i) => {
-      const { begin, end } = block;
       const p = probabilities[i];
-      const dyRows = rows(dy, begin, end);
-      const dp = dropped(tf.matMul(dyRows, rows(v, 0, end), false, true), block);
-      const ds = tf.mul(p, tf.sub(dp, rows(along, begin, end)));
+      const dp = dropped(tf.matMul(dyRows[i], prefix(v, block), false, true), block);
+      const ds = tf.mul(p, tf.sub(dp, alongRows[i]));
       return {
-        dq: tf.mul(tf.matMul(ds, rows(k, 0, end)), scale) as tf.Tensor3D,
-        dk: tf.mul(tf.matMul(ds, rows(q, begin, end), true, false), scale) as tf.Tensor3D,
-        dv: tf.matMul(dropped(p, block), dyRows, true, false) as tf.Tensor3D,
+        dq: tf.mul(tf.matMul(ds, prefix(k, block)), scale) as tf.Tensor3D,
+        dk: tf.mul(tf.matMul(ds, queries[i], true, false), scale) as tf.Tensor3D,
+        dv: tf.matMul(dropped(p, block), dyRows[i], true, false) as tf.Tensor3D,
       };
     });
     const dq = parts.length === 1 ? parts[0].dq : tf.concat(parts.map((part) => part.dq), 1);
