@@ -145,8 +145,8 @@ export function attention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, drop?:
   const [, length, headSize] = q.shape;
   const blocks = queryBlocks(length);
   const scale = 1 / Math.sqrt(headSize);
-  const dropped = (p: tf.Tensor3D, { begin, end }: Block): tf.Tensor3D =>
-    drop === undefined ? p : tf.mul(p, tf.slice(drop, [0, begin, 0], [-1, end - begin, end]));
+  const dropped = (p: tf.Tensor3D, { begin, end }: Block, mask = drop): tf.Tensor3D =>
+    mask === undefined ? p : tf.mul(p, tf.slice(mask, [0, begin, 0], [-1, end - begin, end]));
 
   const op = fused(([q, k, v]: [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D], save) => {
     const queries = splitRows(q, blocks);
@@ -158,22 +158,23 @@ export function attention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, drop?:
       tf.matMul(dropped(probabilities[i], block), prefix(v, block)) as tf.Tensor3D
     );
     const value: tf.Tensor3D = outputs.length === 1 ? outputs[0] : tf.concat(outputs, 1);
-    save([q, k, v, value, ...probabilities]);
+    save([q, k, v, value, ...probabilities, ...(drop === undefined ? [] : [drop])]);
     return { value, gradFunc: (dy, saved) => attentionGradients(dy as tf.Tensor3D, saved) };
   });
 
   function attentionGradients(dy: tf.Tensor3D, saved: tf.Tensor[]): tf.Tensor[] {
-    const [q, k, v, value, ...probabilities] = saved as tf.Tensor3D[];
+    const [q, k, v, value, ...rest] = saved as tf.Tensor3D[];
+    const [probabilities, mask] = [rest.slice(0, blocks.length), rest.at(blocks.length)];
     const along = tf.sum(tf.mul(dy, value), -1, true) as tf.Tensor3D; // δ (M, T, 1)
     const [queries, dyRows, alongRows] = [q, dy, along].map((x) => splitRows(x, blocks));
     const parts = blocks.map((block, i) => {
       const p = probabilities[i];
-      const dp = dropped(tf.matMul(dyRows[i], prefix(v, block), false, true), block);
+      const dp = dropped(tf.matMul(dyRows[i], prefix(v, block), false, true), block, mask);
       const ds = tf.mul(p, tf.sub(dp, alongRows[i]));
       return {
         dq: tf.mul(tf.matMul(ds, prefix(k, block)), scale) as tf.Tensor3D,
         dk: tf.mul(tf.matMul(ds, queries[i], true, false), scale) as tf.Tensor3D,
-        dv: tf.matMul(dropped(p, block), dyRows[i], true, false) as tf.Tensor3D,
+        dv: tf.matMul(dropped(p, block, mask), dyRows[i], true, false) as tf.Tensor3D,
       };
     });
     const dq = parts.length === 1 ? parts[0].dq : tf.concat(parts.map((part) => part.dq), 1);

@@ -43,7 +43,7 @@ export async function assertCompiles(
   assertValuesClose(await runGraph(graph, inputs), expected, tolerance);
 }
 
-/** Asserts equal names, dtypes and shapes, and numbers that differ by `tolerance` of the tensor's largest at most. */
+/** Asserts equal names, dtypes and shapes, and numbers that differ by at most `tolerance` of the tensor's largest, or of 0.1. */
 export function assertValuesClose(
   actual: Readonly<Record<string, Value>>,
   expected: Readonly<Record<string, Value>>,
@@ -52,7 +52,7 @@ export function assertValuesClose(
   assert.deepEqual(Object.keys(actual), Object.keys(expected));
   for (const [name, { dtype, shape, data }] of Object.entries(expected)) {
     assert.deepEqual([actual[name].dtype, actual[name].shape], [dtype, shape], name);
-    const largest = Math.max(1e-30, ...data.filter(Number.isFinite).map(Math.abs));
+    const largest = Math.max(0.1, ...data.filter(Number.isFinite).map(Math.abs));
     data.forEach((wanted, i) => {
       const given = actual[name].data[i];
       const close = Object.is(given, wanted) || Math.abs(given - wanted) <= tolerance * largest;
