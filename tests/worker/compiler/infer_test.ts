@@ -74,7 +74,7 @@ const REFUSALS: [refusal: () => TensorType[], requirement: string, given: string
   [refused("matMul", [f(2, 3), f(2, 3)], plainProduct), "equal inner sizes", "float32[2,3], float32[2,3]"],
   [refused("matMul", [f(3), f(3)], plainProduct), "two operands of one rank", "float32[3], float32[3]"],
   [refused("matMul", [f(1, 2, 3), f(3, 4)], plainProduct), "one rank", "float32[1,2,3], float32[3,4]"],
-  [refused("matMul", [f(1, 2, 3), f(2, 3, 4)], plainProduct), "leading", "float32[1,2,3], float32[2,3,4]"],
+  [refused("matMul", [f(3, 2, 3), f(2, 3, 4)], plainProduct), "broadcast", "float32[3], float32[2]"],
   [refused("matMul", [i(2, 3), i(3, 2)], plainProduct), "float32", "int32[2,3], int32[3,2]"],
   [refused("gemm", [f(2, 3), f(3, 4)], plainProduct), "3 operands", "float32[2,3], float32[3,4]"],
   [

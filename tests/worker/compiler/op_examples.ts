@@ -206,6 +206,16 @@ export const OP_EXAMPLES: { readonly [K in Op]: readonly OpExample<K>[] } = {
       attrs: { transposeA: true, transposeB: true, alpha: 0.5 },
       outputs: [f32([1, 1, 3], 2.5, 5.5, 8.5)],
     },
+    {
+      inputs: [f32([1, 1, 2], 1, 2), f32([2, 2, 1], 1, 2, 3, 4)],
+      attrs: product,
+      outputs: [f32([2, 1, 1], 5, 11)],
+    },
+    {
+      inputs: [f32([2, 2, 1], 1, 2, 3, 4), f32([1, 1, 2], 1, 2)],
+      attrs: { transposeA: true, transposeB: true, alpha: 2 },
+      outputs: [f32([2, 1, 1], 10, 22)],
+    },
   ],
   gemm: [
     {
