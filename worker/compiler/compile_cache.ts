@@ -7,7 +7,7 @@ import { encodeOnnx } from "./onnx_file.ts";
 
 /** A compiled program on disk or in memory: an ONNX file and the dropout masks it takes. */
 export interface OnnxProgram {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly sites: readonly DropoutSite[];
 }
 

@@ -80,7 +80,7 @@ const ATTRIBUTE = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const;
 let modelType: protobuf.Type | undefined;
 
 /** The bytes of an `.onnx` file. */
-export function encodeOnnx(model: OnnxModel): Uint8Array {
+export function encodeOnnx(model: OnnxModel): Uint8Array<ArrayBuffer> {
   modelType ??= protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType("ModelProto");
   const message = {
     ir_version: IR_VERSION,
@@ -103,7 +103,7 @@ export function encodeOnnx(model: OnnxModel): Uint8Array {
   };
   const problem = modelType.verify(message);
   if (problem !== null) throw new LockstepError("E_GRAPH", `Cannot write the ONNX file: ${problem}`);
-  return modelType.encode(message).finish();
+  return new Uint8Array(modelType.encode(message).finish());
 }
 
 function attribute(name: string, value: OnnxAttribute) {
