@@ -30,13 +30,13 @@ async function hashSources(): Promise<string> {
 
 /** Compiles a program to ONNX, or takes it from the cache: the key is the hash of all that decides the result. */
 export async function compileOnnx(spec: ProgramSpec, threads: number): Promise<OnnxProgram> {
-  const { kind, model, shape } = spec;
+  const { kind, model, shape: { batchSize, length } } = spec;
   const options = { scatterAdd: threads === 1 };
   const compiler = await (sources ??= hashSources());
   const key = canonicalHash({
     compiler,
     kind,
-    shape,
+    shape: { batchSize, length },
     options,
     config: { ...model.config },
     source: model.source,

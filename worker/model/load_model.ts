@@ -1,3 +1,5 @@
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { ModelConfig } from "../../shared/config/model_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { sha256 } from "../../shared/hash.ts";
@@ -41,7 +43,7 @@ function layOut(specs: readonly ParameterSpec[]): { parameters: FlatParameter[];
 async function importModel(path: string): Promise<ModelModule> {
   let exported: Record<string, unknown>;
   try {
-    exported = await import(new URL(path, `file://${Deno.cwd()}/`).href);
+    exported = await import(pathToFileURL(resolve(path)).href);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     throw new LockstepError("E_MODEL", `Cannot load the model ${path}: ${reason}`, { cause });
