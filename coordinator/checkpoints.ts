@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { readFlat, readHeader } from "../shared/checkpoint/safetensors.ts";
 import type { CheckpointState } from "../shared/checkpoint/state.ts";
 import type { CheckpointStore, FoundCheckpoint } from "../shared/checkpoint/store.ts";
+import type { CheckpointFile } from "../shared/checkpoint/writer.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { Members } from "./members.ts";
 
@@ -66,6 +67,17 @@ export async function saveCheckpoint(
     [OPTIMIZER, await writer.file(OPTIMIZER, moments)],
   ]);
   await members.send(members.ids[0], { type: "CKPT_BEGIN", ...at });
+  await receiveParts(members, { step: at.step, files });
+  const { path } = await writer.publish({ state: { ...facts, data_position: { step: at.step } }, best });
+  return path;
+}
+
+/** Writes the parts that a member sends. After a failure the rest is still received, so that the run can go on. */
+async function receiveParts(
+  members: Members,
+  { step, files }: { step: number; files: ReadonlyMap<string, CheckpointFile> },
+): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
   for (;;) {
     const { message } = await members.next();
     if (message.type === "CKPT_DONE") break;
@@ -73,11 +85,15 @@ export async function saveCheckpoint(
     if (message.type !== "CKPT_PART" || file === undefined) {
       throw new LockstepError(
         "E_DECODE",
-        `Cannot save step ${at.step}: ${message.type} came where its parts are due`,
+        `Cannot save step ${step}: ${message.type} came where its parts are due`,
       );
     }
-    await file.write(message.bytes);
+    if (failure !== undefined) continue;
+    try {
+      await file.write(message.bytes);
+    } catch (error) {
+      failure = { error };
+    }
   }
-  const { path } = await writer.publish({ state: { ...facts, data_position: { step: at.step } }, best });
-  return path;
+  if (failure !== undefined) throw failure.error;
 }

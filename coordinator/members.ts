@@ -4,14 +4,21 @@ import type { FromWorker, Message, ToWorker } from "../shared/protocol/messages.
 
 /** The members of a run, and the one place where their messages are read. */
 export class Members {
+  #lost: { readonly error: unknown } | undefined;
+  /** Rejects the message that is waited for. */
+  #fail: (error: unknown) => void = () => {};
+
   constructor(
     private readonly server: CoordinatorServer,
     /** By rank. */
     readonly ids: readonly string[],
     /** Rejects when a member's process ends before it should. */
-    private readonly lost: Promise<never>,
+    lost: Promise<never>,
   ) {
-    lost.catch(() => {}); // whoever waits for a message is told
+    lost.catch((error) => {
+      this.#lost = { error };
+      this.#fail(error);
+    });
   }
 
   get size(): number {
@@ -21,7 +28,7 @@ export class Members {
   /** The next message of any member. A member's ERROR or LEAVE, and a lost member, are thrown. */
   async next(): Promise<Received> {
     for (;;) {
-      const received = await Promise.race([this.server.receive(), this.lost]);
+      const received = await this.#receive();
       if (received === null) {
         throw new LockstepError("E_TOO_FEW", "The control socket closed while the run went on");
       }
@@ -38,6 +45,15 @@ export class Members {
       }
       if (message.type !== "BEAT" && message.type !== "METRICS") return received;
     }
+  }
+
+  /** Not a race against one promise that outlives the run: each would stay registered with it. */
+  #receive(): Promise<Received | null> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost.error);
+    const { promise, resolve, reject } = Promise.withResolvers<Received | null>();
+    this.#fail = reject;
+    this.server.receive().then(resolve, reject);
+    return promise;
   }
 
   /** One message of `type` from every member, by rank; `meanwhile` handles what else arrives. */

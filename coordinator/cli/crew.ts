@@ -1,5 +1,6 @@
 import { LockstepError } from "../../shared/errors.ts";
-import { type CoordinatorServer, memoryPair } from "../../shared/protocol/channel.ts";
+import { memoryPair } from "../../shared/protocol/channel.ts";
+import { createIpcDirectory, type IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { Compute } from "../../worker/compute.ts";
 import { LocalReducing } from "../../worker/local_reducing.ts";
 import { runWorker } from "../../worker/worker.ts";
@@ -16,12 +17,29 @@ export interface Crew {
   kill(): Promise<void>;
 }
 
+export interface CrewOptions {
+  readonly count: number;
+  readonly verbose: boolean;
+  /** Whether members are processes of their own that talk over sockets; by default if there are several. */
+  readonly sockets?: boolean;
+  /** Where the coordinator listens (`tcp://…`); none is a socket in a folder that only this user can reach. */
+  readonly endpoint?: string;
+}
+
 /** How long members have to leave after DRAIN, in ms. */
 const GRACE_MS = 10_000;
 
-/** Starts the members: in this process for one, without any socket; as processes of their own for more. */
-export function musterCrew({ count, verbose }: { count: number; verbose: boolean }): Promise<Crew> {
-  return count === 1 ? Promise.resolve(musterOne()) : musterProcesses(count, verbose);
+/** Starts the members: in this process for one, without any socket; as processes of their own for more, or if told to. */
+export async function musterCrew(options: CrewOptions): Promise<Crew> {
+  const { count, sockets = count > 1 } = options;
+  if (!sockets) return musterOne();
+  const directory = createIpcDirectory();
+  try {
+    return await musterProcesses(options, directory);
+  } catch (error) {
+    directory.remove();
+    throw error;
+  }
 }
 
 function musterOne(): Crew {
@@ -49,18 +67,26 @@ function musterOne(): Crew {
   };
 }
 
-async function musterProcesses(count: number, verbose: boolean): Promise<Crew> {
-  const server: CoordinatorServer = await openControlServer();
-  const workers = launchLocal({ count, endpoint: server.endpoint, verbose });
+/** Every socket lies in `directory`, so that nothing is left of members that were killed. */
+async function musterProcesses(
+  { count, verbose, endpoint }: CrewOptions,
+  directory: IpcDirectory,
+): Promise<Crew> {
+  const server = await openControlServer({ endpoint: endpoint ?? directory.endpoint("control") });
+  const workers = launchLocal({ count, endpoint: server.endpoint, directory, verbose });
+  const close = async () => {
+    await server.close();
+    directory.remove();
+  };
   return {
     members: new Members(server, workers.ids, workers.lost),
     async finish() {
       await workers.finish(GRACE_MS);
-      await server.close();
+      await close();
     },
     async kill() {
       await workers.kill();
-      await server.close();
+      await close();
     },
   };
 }

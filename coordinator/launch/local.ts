@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { LockstepError } from "../../shared/errors.ts";
+import type { IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 
 /** The worker processes of one machine. */
 export interface LocalWorkers {
@@ -16,6 +17,8 @@ export interface LaunchOptions {
   readonly count: number;
   /** Where the coordinator listens. */
   readonly endpoint: string;
+  /** Where the workers' data sockets lie. */
+  readonly directory: IpcDirectory;
   readonly verbose: boolean;
 }
 
@@ -29,15 +32,16 @@ const KEPT_LINES = 20;
 
 /**
  * Starts workers as `mod.ts worker …`. They end with this process, however it ends: each holds the other end of a pipe
- * that closes then. Interrupts from the terminal are left to this process.
+ * that closes then. They are no part of this process's group: what an interrupt from the terminal means to them is
+ * decided here.
  */
-export function launchLocal({ count, endpoint, verbose }: LaunchOptions): LocalWorkers {
+export function launchLocal({ count, endpoint, directory, verbose }: LaunchOptions): LocalWorkers {
   const ids = Array.from({ length: count }, (_, i) => `worker-${i}`);
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => {}); // whoever waits for members is told
   let ending = false;
   const children = ids.map((id, localRank) => {
-    const child = start({ id, localRank, endpoint, verbose });
+    const child = start({ id, localRank, endpoint, dataEndpoint: directory.endpoint(id), verbose });
     const stderr = keepStderr(child.stderr);
     child.status.then(async ({ code, signal }) => {
       if (ending) return;
@@ -81,24 +85,26 @@ export function launchLocal({ count, endpoint, verbose }: LaunchOptions): LocalW
 }
 
 function start(
-  options: { id: string; localRank: number; endpoint: string; verbose: boolean },
+  options: { id: string; localRank: number; endpoint: string; dataEndpoint: string; verbose: boolean },
 ): Deno.ChildProcess {
-  const { id, localRank, endpoint, verbose } = options;
+  const { id, localRank, endpoint, dataEndpoint, verbose } = options;
   const words = [
     `--endpoint=${endpoint}`,
+    `--data-endpoint=${dataEndpoint}`,
     `--id=${id}`,
     `--local-rank=${localRank}`,
     ...(verbose ? ["--verbose"] : []),
   ];
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--cached-only", ...PERMISSIONS, PROGRAM, "worker", ...words],
+    detached: true,
     stdin: "piped", // never written to: its end tells the worker that this process is gone
     stdout: "null",
     stderr: "piped",
   }).spawn();
 }
 
-/** Passes a worker's stderr on, and resolves to its last lines when it ends. */
+/** Reads a worker's stderr, and resolves to its last lines when it ends. */
 async function keepStderr(stream: ReadableStream<Uint8Array>): Promise<string[]> {
   let text = "";
   for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
