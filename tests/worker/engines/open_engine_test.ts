@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { engineNames, openEngine } from "../../../worker/engines/open_engine.ts";
+import { open as openReference } from "../../../worker/engines/reference.ts";
+import { tinyConfig, tinyModel } from "../tiny_model.ts";
+import { randomBatch, stepOf, withRig } from "./rig.ts";
+
+Deno.test("openEngine() opens every engine that it lists, by name", async () => {
+  const model = await tinyModel(tinyConfig());
+  assert.deepEqual(engineNames, ["onnx", "reference"]);
+  for (const name of engineNames) {
+    await withRig({ model, open: (options) => openEngine(name, options) }, ({ engine }) => {
+      assert.deepEqual([engine.name, engine.device], [name, "cpu"]);
+      return Promise.resolve();
+    });
+  }
+});
+
+Deno.test("openEngine() refuses an engine that it does not know, and names those that it does", async () => {
+  const model = await tinyModel(tinyConfig());
+  for (const name of ["xla9", "constructor"]) {
+    await assert.rejects(
+      withRig({ model, open: (options) => openEngine(name, options) }, () => Promise.resolve()),
+      { code: "E_ENGINE", message: `Cannot use the engine ${name}: known are onnx, reference` },
+    );
+  }
+});
+
+const model = await tinyModel(tinyConfig());
+const batch = randomBatch(model.config, { batchSize: 2, length: 4 });
+const withNative = await withRig({ model, open: openReference }, (rig) => stepOf(rig, batch));
+
+Deno.test({
+  name: "openEngine() opens the reference where native code is not allowed, with the same bits",
+  permissions: { ffi: false, read: true, env: true },
+  fn: async () => {
+    const without = await withRig(
+      { model, open: (options) => openEngine("reference", options) },
+      (rig) => stepOf(rig, batch),
+    );
+    assert.deepEqual(without, withNative);
+  },
+});
