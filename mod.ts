@@ -4,14 +4,24 @@
  *
  * @module
  */
-import { evalRun, type EvaluatedRun } from "./coordinator/cli/eval_run.ts";
-import { type TrainedRun, type TrainObserver, trainRun } from "./coordinator/cli/train_run.ts";
-import { flattenValues } from "./shared/config/key_values.ts";
-import { resolveRunConfig } from "./shared/config/resolve_run_config.ts";
+import type { EvaluatedRun } from "./coordinator/cli/eval_run.ts";
+import type { TrainedRun, TrainObserver } from "./coordinator/cli/train_run.ts";
 import type { RunConfig } from "./shared/config/run_config.ts";
+import type { GenerateOptions } from "./worker/generate_from_run.ts";
+import type { LoadOptions } from "./worker/load_checkpoint.ts";
+import type { LoadedCheckpoint, LoadedParameter } from "./worker/loaded_checkpoint.ts";
 
 export { type ErrorCode, LockstepError } from "./shared/errors.ts";
-export type { EvaluatedRun, RunConfig, TrainedRun, TrainObserver };
+export type {
+  EvaluatedRun,
+  GenerateOptions,
+  LoadedCheckpoint,
+  LoadedParameter,
+  LoadOptions,
+  RunConfig,
+  TrainedRun,
+  TrainObserver,
+};
 
 /** What `train` takes. */
 export interface TrainOptions {
@@ -87,8 +97,62 @@ export interface EvaluateOptions {
  */
 export async function evaluate(run: string, options: EvaluateOptions = {}): Promise<EvaluatedRun> {
   const { evalRun } = await import("./coordinator/cli/eval_run.ts");
-  const { checkpoint = "latest", tasks = [], ...overrides } = options;
+  const { checkpoint, tasks = [], ...overrides } = options;
   return await evalRun({ run, checkpoint, tasks, overrides });
+}
+
+/**
+ * Lets a trained model go on from a prompt, or sort numbers, and yields the new text as it comes, whole characters only.
+ * `run` is the folder of a run or of one of its checkpoints, or what {@link loadCheckpoint} opened. The same options
+ * give the same text. Rejects with E_TOKEN or E_USAGE for a prompt that the model cannot read.
+ *
+ * @example
+ * ```ts
+ * import { generate, train } from "./mod.ts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const { runDir } = await train({
+ *   config: { out_dir: `${folder}/run`, max_iters: 3, n_layer: 2, n_embd: 12, nproc_per_node: 1, eval_iters: 1, eval_items: 0 },
+ * });
+ * let answer = "";
+ * for await (const text of generate(runDir, { start: "9 3 5 1 0 4 4 2 8 15 7 7 6 11 3 10" })) answer += text;
+ * console.log(answer); // 16 numbers, sorted once it has trained for longer
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export async function* generate(
+  run: string | LoadedCheckpoint,
+  options: GenerateOptions = {},
+): AsyncGenerator<string> {
+  const { generate } = await import("./worker/generate_from_run.ts");
+  yield* generate(run, options);
+}
+
+/**
+ * Opens a checkpoint, verified to the last byte: its parameters by name, its logits, and {@link generate} from it. `path`
+ * is the folder of a run, of which the newest is taken unless `checkpoint` says otherwise, or `…/checkpoints/step-N`.
+ * Rejects with E_OUT_DIR, E_NO_CHECKPOINT or E_CHECKPOINT_CORRUPT where there is none to load.
+ *
+ * @example
+ * ```ts
+ * import { loadCheckpoint, train } from "./mod.ts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const { runDir } = await train({
+ *   config: { out_dir: `${folder}/run`, max_iters: 3, n_layer: 2, n_embd: 12, nproc_per_node: 1, eval_iters: 1, eval_items: 0 },
+ * });
+ * {
+ *   await using checkpoint = await loadCheckpoint(runDir, { checkpoint: "best" });
+ *   console.log(checkpoint.step, checkpoint.parameters.get("transformer.wte.weight")?.shape); // 3, [17, 12]
+ *   const logits = await checkpoint.logits([3, 1, 2]); // (1, 3, 17), flat
+ *   console.log(logits.length); // 51
+ * }
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export async function loadCheckpoint(path: string, options: LoadOptions = {}): Promise<LoadedCheckpoint> {
+  const { loadCheckpoint } = await import("./worker/load_checkpoint.ts");
+  return await loadCheckpoint(path, options);
 }
 
 if (import.meta.main) {

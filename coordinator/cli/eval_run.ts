@@ -4,14 +4,15 @@ import type { RunConfig } from "../../shared/config/run_config.ts";
 import { openEvals } from "../../shared/metrics.ts";
 import { evaluateTask, taskOf, type TaskResult } from "../evaluate_task.ts";
 import { formMembers } from "../forming.ts";
-import { openTrainedRun } from "../trained_run.ts";
+import { type CheckpointChoice, openSavedRun } from "../../shared/saved_run.ts";
+import { readSnapshot } from "../checkpoints.ts";
+import { chooseWorkers } from "./choose_workers.ts";
 import { musterCrew } from "./crew.ts";
-import { chooseWorkers } from "./train_run.ts";
 
 export interface EvalRunOptions {
   /** The run's folder. */
   readonly run: string;
-  readonly checkpoint: "latest" | "best" | number;
+  readonly checkpoint?: CheckpointChoice;
   /** Tasks by name; none is the run's own. */
   readonly tasks: readonly string[];
   /** Keys of the run's configuration that are set otherwise for this evaluation. */
@@ -31,9 +32,10 @@ export interface EvaluatedRun {
 /** Has workers evaluate tasks with a run's weights, and notes the figures in its eval.jsonl. */
 export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const { run, checkpoint, overrides = {}, onProgress, onWarning } = options;
-  const trained = await openTrainedRun(run, checkpoint);
-  for (const warning of trained.warnings) onWarning?.(warning);
-  const config = { ...trained.config, ...overrides };
+  const saved = await openSavedRun(run, checkpoint);
+  for (const warning of saved.checkpoint.warnings) onWarning?.(warning);
+  const snapshot = await readSnapshot(saved.checkpoint);
+  const config = { ...saved.config, ...overrides };
   const { count } = chooseWorkers(config);
   const crew = await musterCrew({ count, verbose: config.verbose });
   try {
@@ -42,7 +44,7 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
       config,
       configHash: configHash(config),
       shards: nothing,
-      snapshot: trained.snapshot,
+      snapshot,
     });
     const names = options.tasks.length > 0 ? options.tasks : [taskOf(config)];
     const results: TaskResult[] = [];
@@ -51,8 +53,8 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
     }
     crew.members.broadcast({ type: "DRAIN" });
     await crew.finish();
-    await note(trained.dir.evals, { step: trained.snapshot.step, results });
-    return { run, step: trained.snapshot.step, results };
+    await note(saved.dir.evals, { step: snapshot.step, results });
+    return { run, step: snapshot.step, results };
   } catch (error) {
     await crew.kill();
     throw error;

@@ -102,9 +102,16 @@ export class OnnxEngine implements Engine {
     }
     const prefill = await this.#compile("prefill", shape);
     const decode = await this.#compile("decode", { batchSize: shape.batchSize, length: 1 });
-    const window = await this.#compile("prefill", { ...shape, length: block_size });
-    const sessions = { prefill: prefill.session, decode: decode.session, window: window.session };
-    return this.#owned.use(new OnnxDecoder({ ...sessions, model, shape, parameters: this.#parameters }));
+    return this.#owned.use(
+      new OnnxDecoder({
+        prefill: prefill.session,
+        decode: decode.session,
+        window: async () => (await this.#compile("prefill", { ...shape, length: block_size })).session,
+        model,
+        shape,
+        parameters: this.#parameters,
+      }),
+    );
   }
 
   async #compile(

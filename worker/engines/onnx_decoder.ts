@@ -8,8 +8,8 @@ export interface DecoderParts {
   readonly prefill: OnnxSession;
   /** One token a row. */
   readonly decode: OnnxSession;
-  /** Reads a whole context: for generation beyond block_size. */
-  readonly window: OnnxSession;
+  /** Compiles what reads a whole context, for generation beyond block_size. */
+  window(): Promise<OnnxSession>;
   readonly model: Model;
   readonly shape: BatchShape;
   readonly parameters: TensorViews;
@@ -37,10 +37,10 @@ export class OnnxDecoder implements Decoder, Disposable {
   readonly #history: number[][];
   readonly #prefill: Reader;
   readonly #decode: Reader;
-  readonly #window: Reader;
+  #window: Promise<Reader> | undefined;
 
   constructor(private readonly parts: DecoderParts) {
-    const { model: { config }, shape: { batchSize, length }, prefill, decode, window } = parts;
+    const { model: { config }, shape: { batchSize, length }, prefill, decode } = parts;
     const cacheShape = this.#heads(config.block_size);
     this.#cache = Array.from({ length: config.n_layer }, (_, layer) => Object.values(cacheNames(layer)))
       .flat().map((name) => ({ name, data: new Float32Array(sizeOf(cacheShape)) }));
@@ -51,7 +51,6 @@ export class OnnxDecoder implements Decoder, Disposable {
     );
     this.#prefill = this.#reader(prefill, { length, at: "last", cached: {} });
     this.#decode = this.#reader(decode, { length: 1, at: "positions", cached });
-    this.#window = this.#reader(window, { length: config.block_size, at: "last", cached: {} });
   }
 
   async prefill(prompts: Int32Array, lengths: Int32Array): Promise<Float32Array> {
@@ -86,7 +85,10 @@ export class OnnxDecoder implements Decoder, Disposable {
   /** Logits after the last block_size tokens of every row, computed anew. */
   async #reread(): Promise<Float32Array> {
     const { block_size } = this.parts.model.config;
-    const { tokens, at, run } = this.#window;
+    this.#window ??= this.parts.window().then((session) =>
+      this.#reader(session, { length: block_size, at: "last", cached: {} })
+    );
+    const { tokens, at, run } = await this.#window;
     this.#history.forEach((history, row) => {
       const recent = history.slice(-block_size);
       tokens.set(recent, row * block_size);
