@@ -22,6 +22,8 @@ export interface RunObserver {
   /** A checkpoint could not be written; the run goes on. */
   checkpointFailed?(error: LockstepError): void;
   evaluating?(progress: { done: number; of: number }): void;
+  /** The task's evaluation at the end. */
+  evaluated?(result: { step: number; task: TaskResult }): void;
 }
 
 export interface CoordinatorOptions {
@@ -102,7 +104,9 @@ class Run {
     }
     await this.#estimate();
     if (!config.eval_only && this.#savedAt !== this.#step) await this.#save(false);
-    return this.#result({ stopped, task: await this.#evaluateTask() });
+    const task = await this.#evaluateTask();
+    if (task !== null) this.options.observer.evaluated?.({ step: this.#step, task });
+    return this.#result({ stopped, task });
   }
 
   #result({ stopped, task }: { stopped: boolean; task: TaskResult | null }): RunResult {
@@ -173,7 +177,7 @@ class Run {
     }
   }
 
-  /** Saves the state. Training goes on where the disk is full, and the checkpoints before stay. */
+  /** Saves the state. Training goes on where nothing can be written, and the checkpoints before stay. */
   async #save(best: boolean): Promise<void> {
     const { members, store, observer } = this.options;
     try {
@@ -191,9 +195,18 @@ class Run {
       this.#savedAt = this.#step;
       observer.checkpoint?.({ step: this.#step, path });
     } catch (error) {
-      if (!(error instanceof LockstepError) || error.code !== "E_NO_SPACE" || this.#isLast()) throw error;
+      const isForNow = error instanceof LockstepError && ["E_NO_SPACE", "E_OUT_DIR"].includes(error.code);
+      if (!isForNow || this.#isLast()) throw error;
       observer.checkpointFailed?.(error);
     }
+  }
+
+  /** Its figures count only if they are whole. */
+  #evaluationStopped(): LockstepError {
+    return new LockstepError(
+      "E_INTERRUPTED",
+      `Stopped during the evaluation after step ${this.#step}`,
+    );
   }
 
   #isLast(): boolean {
@@ -209,7 +222,10 @@ class Run {
       members,
       config,
       evaluation: this.#evaluations++,
-      onProgress: (done, of) => observer.evaluating?.({ done, of }),
+      onProgress: (done, of) => {
+        if (this.options.shouldStop()) throw this.#evaluationStopped();
+        observer.evaluating?.({ done, of });
+      },
     });
   }
 }

@@ -8,7 +8,8 @@ import { sliceRows } from "../../worker/engines/slices.ts";
 import { flopsPerToken } from "../../worker/flops.ts";
 import { loadModel } from "../../worker/model/load_model.ts";
 import { dealShards } from "../plan.ts";
-import { chooseWorkers, resolveData } from "./train_run.ts";
+import { chooseWorkers } from "./choose_workers.ts";
+import { resolveData } from "./train_run.ts";
 
 /** What `train --dry-run` prints: the resolved configuration and what a step costs. Nothing is started. */
 export async function describeDryRun(given: RunConfig): Promise<string> {

@@ -1,4 +1,5 @@
 import { about, truth } from "../../shared/config/kinds.ts";
+import { readOverrides } from "../../shared/config/overrides.ts";
 import { resolveRunConfig } from "../../shared/config/resolve_run_config.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { openRunDir } from "../../shared/run_dir.ts";
@@ -32,17 +33,20 @@ export const command = defineCommand({
       shown.end();
       if (result.task !== null) console.log(`\n${describeTask(result.task)}`);
       if (result.stopped) {
-        console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(preset, result.runDir)}`);
+        console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(result.runDir)}`);
         return EXIT.interrupted;
       }
       console.log(`run directory: ${result.runDir}`);
-      if (!config.quiet) console.log(nextSteps(result.runDir, preset));
+      if (!config.quiet) {
+        const [task = preset] = readOverrides(words, otherNames).positionals;
+        console.log(nextSteps(result.runDir, task));
+      }
       return 0;
     } catch (error) {
       shown.end();
       const runDir = shown.resumable();
       if (runDir !== null) {
-        console.error(`to go on from the last checkpoint: ${resumeCommand(preset, runDir)}`);
+        console.error(`to go on from the last checkpoint: ${resumeCommand(runDir)}`);
       }
       throw error;
     } finally {
@@ -51,15 +55,28 @@ export const command = defineCommand({
   },
 });
 
-/** A resumed run goes on with the configuration it was started with; words of the command line stand after it. */
+/** Options of the command itself, for the hint of the nearest name. */
+const otherNames = ["dry_run"];
+
+/** A resumed run goes on with the configuration it was started with; keys of the command line stand above it. */
 async function resolve(words: string[]) {
-  const first = await resolveRunConfig(words, { otherNames: ["dry_run"] });
-  if (first.config.init_from !== "resume") return first;
-  const { preset, config: { out_dir } } = first;
+  const first = await resolveRunConfig(words, { otherNames });
+  const { preset, config: { init_from, out_dir } } = first;
+  if (init_from !== "resume") return first;
   const run = await openRunDir({ out_dir, preset });
-  const overrides = words.filter((word, i) => i > 0 || word.startsWith("-"));
-  const resolved = await resolveRunConfig([run.config, ...overrides], { otherNames: ["dry_run"] });
-  return { ...resolved, preset, config: { ...resolved.config, out_dir: run.path } };
+  const keys = readOverrides(words, otherNames).overrides.map(({ name, value }) =>
+    `--${name}=${word(value)}`
+  );
+  const resolved = await resolveRunConfig([run.config, ...keys]);
+  const { config, given } = resolved;
+  // The run's data are prepared already; other data are prepared anew, and refused unless they are the same.
+  const data_dir = given.has("data") && !given.has("data_dir") ? null : config.data_dir;
+  return { ...resolved, preset, config: { ...config, out_dir: run.path, data_dir } };
+}
+
+function word(value: unknown): string {
+  if (value === null) return "none";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** Ctrl-C and SIGTERM: the first ends the run after the step under way, the second at once. */
@@ -80,15 +97,15 @@ function interruptible(): { signal: AbortSignal; end(): void } {
   };
 }
 
-function resumeCommand(preset: string, runDir: string): string {
-  return `deno task cli train ${preset} --init_from=resume --out_dir=${runDir}`;
+function resumeCommand(runDir: string): string {
+  return `deno task cli train --init_from=resume --out_dir=${runDir}`;
 }
 
-function nextSteps(runDir: string, preset: string): string {
+function nextSteps(runDir: string, task: string): string {
   return [
     "try next:",
     `  deno task cli sample ${runDir}`,
     `  deno task cli eval ${runDir}`,
-    `  deno task cli train ${preset} --model=nanogpt-6l`,
+    `  deno task cli train ${task} --model=nanogpt-6l`,
   ].join("\n");
 }

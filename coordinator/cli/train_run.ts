@@ -1,31 +1,24 @@
 /** Puts a whole run together: data, run directory, members, coordinator. What `train` and the library's `train` call. */
-import { availableParallelism } from "node:os";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
-import project from "../../deno.json" with { type: "json" };
-import {
-  assertSameNumerics,
-  createManifest,
-  type Numerics,
-  readManifest,
-  writeManifest,
-} from "../../shared/checkpoint/manifest.ts";
 import { CheckpointStore } from "../../shared/checkpoint/store.ts";
-import { configHash, numericsOf } from "../../shared/config/config_hash.ts";
+import { configHash } from "../../shared/config/config_hash.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
-import { toToml } from "../../shared/config/toml.ts";
 import { openDataset } from "../../shared/data/datasets/open_dataset.ts";
 import { type PrepareProgress, prepareText } from "../../shared/data/prepare.ts";
 import { LockstepError } from "../../shared/errors.ts";
-import { writeFileAtomic } from "../../shared/files.ts";
-import { gitRevision } from "../../shared/git_revision.ts";
-import { openEvals, openMetrics } from "../../shared/metrics.ts";
-import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
-import { chooseEngine, isNativeCodeAllowed } from "../../worker/engines/choose_engine.ts";
-import { readSnapshot, type Snapshot } from "../checkpoints.ts";
+import {
+  type EvalLine,
+  type LineWriter,
+  type MetricsLine,
+  openEvals,
+  openMetrics,
+} from "../../shared/metrics.ts";
+import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { runCoordinator, type RunObserver, type RunResult } from "../coordinator.ts";
-import type { MemberInfo } from "../forming.ts";
+import type { TaskResult } from "../evaluate_task.ts";
+import { rendezvousEndpoint } from "../launch/rendezvous.ts";
+import { chooseWorkers, type WorkerChoice } from "./choose_workers.ts";
 import { musterCrew } from "./crew.ts";
+import { type OpenedRun, openRun } from "./open_run.ts";
 
 export interface TrainRunOptions {
   readonly config: RunConfig;
@@ -68,23 +61,48 @@ export async function trainRun(
   const config = await resolveData(given, observer);
   const workers = chooseWorkers(config);
   const engine = chooseEngine(config);
-  const { run, snapshot } = await openRun(config, { preset, observer });
-  const { name, device } = engine;
+  const opened = await openRun(config, { preset, engine });
+  for (const warning of opened.warnings) observer.warn?.(warning);
   observer.plan?.({
-    engine: name,
-    device,
+    engine: engine.name,
+    device: engine.device,
     workers: workers.count,
     threads: config.threads,
     reason: `${engine.reason}; ${workers.reason}`,
-    runDir: run.path,
-    step: snapshot?.step ?? 0,
+    runDir: opened.dir.path,
+    step: opened.snapshot?.step ?? 0,
   });
+  try {
+    const result = await trainIn(opened, { config, workers, observer, signal });
+    return { ...result, runDir: opened.dir.path, config };
+  } catch (error) {
+    await opened.abandon();
+    throw error;
+  }
+}
+
+interface TrainInOptions {
+  readonly config: RunConfig;
+  readonly workers: WorkerChoice;
+  readonly observer: TrainObserver;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Trains in a directory that is this run's, and writes its lines there. */
+async function trainIn(
+  { dir, snapshot, accept }: OpenedRun,
+  { config, workers, observer, signal }: TrainInOptions,
+): Promise<RunResult> {
   const resumeAt = snapshot?.step ?? 0;
-  using metrics = await openMetrics(run.metrics, { resumeAt });
-  using evals = await openEvals(run.evals, { resumeAt });
-  const store = new CheckpointStore(run.checkpoints, { keep: config.keep_checkpoints });
+  using metrics = await openMetrics(dir.metrics, { resumeAt });
+  using evals = await openEvals(dir.evals, { resumeAt });
+  const store = new CheckpointStore(dir.checkpoints, { keep: config.keep_checkpoints });
   await store.sweep();
-  const crew = await musterCrew({ count: workers.count, verbose: config.verbose });
+  const crew = await musterCrew({
+    ...workers,
+    verbose: config.verbose,
+    endpoint: config.rdzv_endpoint === null ? undefined : rendezvousEndpoint(config.rdzv_endpoint),
+  });
   try {
     const result = await runCoordinator({
       members: crew.members,
@@ -93,41 +111,66 @@ export async function trainRun(
       store,
       snapshot,
       shouldStop: () => signal?.aborted ?? false,
-      accept: (info) => acceptManifest(run, { config, info }),
-      observer: {
-        ...observer,
-        step(line) {
-          if (line.step % config.log_interval === 0 || line.step === config.max_iters - 1) {
-            metrics.append(line);
-          }
-          observer.step?.(line);
-        },
-        estimate(estimate) {
-          const { step, train, val } = estimate;
-          evals.append({ step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
-          observer.estimate?.(estimate);
-        },
-      },
+      accept,
+      observer: noting(observer, { config, metrics, evals }),
     });
-    if (result.task !== null) {
-      const values = result.task.metrics.flatMap(({ name, value, low, high }) => [
-        [name, value],
-        [`${name}_low`, low],
-        [`${name}_high`, high],
-      ]);
-      evals.append({ step: result.step, task: result.task.name, metrics: Object.fromEntries(values) });
-    }
     await crew.finish();
-    return { ...result, runDir: run.path, config };
+    return result;
   } catch (error) {
     await crew.kill();
     throw error;
   }
 }
 
+/** An observer that writes what it is told to the run's files too. Training does not stop for a line that finds no place. */
+function noting(
+  observer: TrainObserver,
+  { config, metrics, evals }: {
+    config: RunConfig;
+    metrics: LineWriter<MetricsLine>;
+    evals: LineWriter<EvalLine>;
+  },
+): TrainObserver {
+  let warned = false;
+  const append = <T>(writer: LineWriter<T>, line: T) => {
+    try {
+      writer.append(line);
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      if (!warned) observer.warn?.(`${error.code}: ${error.message}; training goes on without such lines`);
+      warned = true;
+    }
+  };
+  return {
+    ...observer,
+    step(line) {
+      if (line.step % config.log_interval === 0 || line.step === config.max_iters - 1) append(metrics, line);
+      observer.step?.(line);
+    },
+    estimate(estimate) {
+      const { step, train, val } = estimate;
+      append(evals, { step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
+      observer.estimate?.(estimate);
+    },
+    evaluated(result) {
+      append(evals, { step: result.step, task: result.task.name, metrics: valuesOf(result.task) });
+      observer.evaluated?.(result);
+    },
+  };
+}
+
+function valuesOf({ metrics }: TaskResult): EvalLine["metrics"] {
+  return Object.fromEntries(metrics.flatMap(({ name, value, low, high }) => [
+    [name, value],
+    [`${name}_low`, low],
+    [`${name}_high`, high],
+  ]));
+}
+
 /** Prepares text where that is needed, and fills in what follows from the data. */
 export async function resolveData(config: RunConfig, observer: TrainObserver = {}): Promise<RunConfig> {
-  const data_dir = config.dataset === "text" && (config.data !== null || config.data_dir === null)
+  const isPrepared = config.data_dir !== null && (config.data === null || config.init_from === "resume");
+  const data_dir = config.dataset === "text" && !isPrepared
     ? (await prepareText(config, (progress) => observer.preparing?.(progress))).dataDir
     : config.data_dir;
   const dataset = await openDataset({ ...config, data_dir });
@@ -140,90 +183,4 @@ export async function resolveData(config: RunConfig, observer: TrainObserver = {
     );
   }
   return { ...config, data_dir, vocab_size: config.vocab_size || vocabSize };
-}
-
-/** How many workers, and why in a few words. */
-export function chooseWorkers(config: RunConfig): { count: number; reason: string } {
-  const { nproc_per_node, gradient_accumulation_steps: V } = config;
-  if (typeof nproc_per_node === "number") {
-    if (nproc_per_node > V) {
-      throw new LockstepError(
-        "E_WORLD_SIZE",
-        `Cannot share ${V} micro-batches a step (gradient_accumulation_steps) among ${nproc_per_node} workers (nproc_per_node): lower the one or raise the other`,
-      );
-    }
-    return { count: nproc_per_node, reason: `--nproc_per_node=${nproc_per_node}` };
-  }
-  if (nproc_per_node === "gpu") {
-    throw new LockstepError(
-      "E_ENGINE",
-      "Cannot start a worker for each GPU: no engine for GPUs is built yet; use --nproc_per_node=cpu",
-    );
-  }
-  if (!isNativeCodeAllowed()) return { count: 1, reason: "one process without --allow-ffi" };
-  const cores = availableParallelism();
-  const count = Math.min(cores, V);
-  return { count, reason: `${cores} cores, ${V} micro-batches a step` };
-}
-
-interface OpenedRun {
-  readonly run: RunDir;
-  readonly snapshot: Snapshot | null;
-}
-
-/** A new run's directory, or the one to resume with its newest good checkpoint. */
-async function openRun(
-  config: RunConfig,
-  { preset, observer }: { preset: string; observer: TrainObserver },
-): Promise<OpenedRun> {
-  const { out_dir } = config;
-  if (config.init_from !== "resume") {
-    const run = await createRunDir({ out_dir, preset });
-    await writeFileAtomic(run.config, toToml(config));
-    return { run, snapshot: null };
-  }
-  const run = await openRunDir({ out_dir, preset });
-  const found = await new CheckpointStore(run.checkpoints).load("latest");
-  for (const warning of found.warnings) observer.warn?.(warning);
-  return { run, snapshot: await readSnapshot(found) };
-}
-
-/** Writes the manifest of a new run, or holds a resumed one to it. */
-async function acceptManifest(
-  run: RunDir,
-  { config, info }: { config: RunConfig; info: MemberInfo },
-): Promise<{ configHash: string }> {
-  const numerics: Numerics = {
-    engine: info.engine,
-    device: info.device,
-    threads: config.threads,
-    graph: info.graph,
-    slice_rows: info.sliceRows === config.batch_size ? null : info.sliceRows,
-    model_module: config.model === null ? null : { path: config.model, sha256: info.modelSource },
-    data: { ...info.data },
-    config: JSON.parse(JSON.stringify(Object.fromEntries(numericsOf(config)))),
-  };
-  if (config.init_from === "resume") {
-    const saved = await readManifest(run.manifest);
-    assertSameNumerics(saved.numerics, numerics);
-    return { configHash: saved.config_hash };
-  }
-  const manifest = createManifest({
-    run_id: crypto.randomUUID(),
-    created: new Date().toISOString(),
-    versions: { lockstep: project.version, deno: Deno.version.deno, ...packageVersions() },
-    git_revision: await gitRevision(dirname(fileURLToPath(import.meta.url))),
-    numerics,
-  });
-  await writeManifest(run.manifest, manifest);
-  return { configHash: manifest.config_hash };
-}
-
-/** Versions of the packages that compute. */
-function packageVersions(): Record<string, string> {
-  const computing = ["onnxruntime-node", "@tensorflow/tfjs", "zeromq"];
-  const entries = Object.entries(project.imports).filter(([name]) => computing.includes(name));
-  return Object.fromEntries(
-    entries.map(([name, specifier]) => [name, specifier.slice(specifier.lastIndexOf("@") + 1)]),
-  );
 }

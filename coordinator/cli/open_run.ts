@@ -1,0 +1,158 @@
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import project from "../../deno.json" with { type: "json" };
+import {
+  assertSameNumerics,
+  createManifest,
+  type Numerics,
+  readManifest,
+  writeManifest,
+} from "../../shared/checkpoint/manifest.ts";
+import { CheckpointStore } from "../../shared/checkpoint/store.ts";
+import { numericsOf } from "../../shared/config/config_hash.ts";
+import { parseRunConfig } from "../../shared/config/parse_run_config.ts";
+import type { RunConfig } from "../../shared/config/run_config.ts";
+import { readToml, toToml } from "../../shared/config/toml.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import { writeFileAtomic } from "../../shared/files.ts";
+import { gitRevision } from "../../shared/git_revision.ts";
+import { sha256File } from "../../shared/hash.ts";
+import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
+import { readSnapshot, type Snapshot } from "../checkpoints.ts";
+import type { MemberInfo } from "../forming.ts";
+
+/** A run's directory, new or to go on with. */
+export interface OpenedRun {
+  readonly dir: RunDir;
+  /** Where it goes on; null for a new run. */
+  readonly snapshot: Snapshot | null;
+  /** Sentences about checkpoints that were passed over. */
+  readonly warnings: readonly string[];
+  /** Called before the first step: from then on the run is held to what its members compute. Throws E_CONFIG_HASH. */
+  accept(info: MemberInfo): Promise<{ configHash: string }>;
+  /** Takes back what a start has made that failed before `accept`. */
+  abandon(): Promise<void>;
+}
+
+export interface OpenRunOptions {
+  /** Names the directory unless `out_dir` does. */
+  readonly preset: string;
+  readonly engine: { readonly name: string; readonly device: string };
+}
+
+/**
+ * Claims the directory of a new run, or opens the one to resume, with its newest good checkpoint. Throws E_OUT_DIR,
+ * E_NO_SPACE; on resuming E_CONFIG_HASH if the configuration would give other weights, E_NO_CHECKPOINT, E_CHECKPOINT_CORRUPT.
+ */
+export function openRun(config: RunConfig, options: OpenRunOptions): Promise<OpenedRun> {
+  return config.init_from === "resume" ? resumeRun(config, options) : startRun(config, options);
+}
+
+async function startRun(config: RunConfig, { preset }: OpenRunOptions): Promise<OpenedRun> {
+  const dir = await createRunDir({ out_dir: config.out_dir, preset });
+  let accepted = false;
+  return {
+    dir,
+    snapshot: null,
+    warnings: [],
+    async accept(info) {
+      accepted = true;
+      await writeFileAtomic(dir.config, toToml(config));
+      const manifest = createManifest({
+        run_id: crypto.randomUUID(),
+        created: new Date().toISOString(),
+        versions: { lockstep: project.version, deno: Deno.version.deno, ...packageVersions() },
+        git_revision: await gitRevision(dirname(fileURLToPath(import.meta.url))),
+        numerics: numericsOfRun(config, info),
+      });
+      await writeManifest(dir.manifest, manifest);
+      return { configHash: manifest.config_hash };
+    },
+    async abandon() {
+      if (!accepted) await removeEmpty(dir);
+    },
+  };
+}
+
+async function resumeRun(config: RunConfig, { preset, engine }: OpenRunOptions): Promise<OpenedRun> {
+  const dir = await openRunDir({ out_dir: config.out_dir, preset });
+  const manifest = await readManifest(dir.manifest);
+  // What is known before members form, so that nobody waits for them to be refused.
+  assertSameNumerics(manifest.numerics, {
+    ...manifest.numerics,
+    engine: engine.name,
+    device: engine.device,
+    threads: config.threads,
+    model_module: await moduleOf(config),
+    config: numericKeys(config),
+  });
+  const found = await new CheckpointStore(dir.checkpoints).load("latest");
+  return {
+    dir,
+    snapshot: await readSnapshot(found),
+    warnings: found.warnings,
+    async accept(info) {
+      assertSameNumerics(manifest.numerics, numericsOfRun(config, info));
+      await keepConfig(dir, config);
+      return { configHash: manifest.config_hash };
+    },
+    abandon: () => Promise.resolve(),
+  };
+}
+
+/** What the bits of the weights depend on. */
+function numericsOfRun(config: RunConfig, info: MemberInfo): Numerics {
+  return {
+    engine: info.engine,
+    device: info.device,
+    threads: config.threads,
+    graph: info.graph,
+    slice_rows: info.sliceRows === config.batch_size ? null : info.sliceRows,
+    model_module: config.model === null ? null : { path: config.model, sha256: info.modelSource },
+    data: { ...info.data },
+    config: numericKeys(config),
+  };
+}
+
+async function moduleOf({ model }: RunConfig): Promise<Numerics["model_module"]> {
+  if (model === null) return null;
+  try {
+    return { path: model, sha256: await sha256File(model) };
+  } catch (cause) {
+    throw new LockstepError(
+      "E_MODEL",
+      `Cannot resume with the model ${model} as it cannot be read: start where the run was started, or give --model`,
+      { cause },
+    );
+  }
+}
+
+function numericKeys(config: RunConfig): Numerics["config"] {
+  return JSON.parse(JSON.stringify(Object.fromEntries(numericsOf(config))));
+}
+
+/** A run that goes on otherwise than before, say to more iterations, does so when it is resumed again too. */
+async function keepConfig(dir: RunDir, config: RunConfig): Promise<void> {
+  const before = await Deno.readTextFile(dir.config);
+  const { init_from, out_dir } = parseRunConfig(readToml(before, { source: dir.config }), {
+    source: dir.config,
+  });
+  const now = toToml({ ...config, init_from, out_dir });
+  if (now !== before) await writeFileAtomic(dir.config, now);
+}
+
+/** Removes the directory of a run that never began, except what others have put there. */
+async function removeEmpty({ path, metrics, evals, checkpoints }: RunDir): Promise<void> {
+  for (const part of [metrics, evals, checkpoints, path]) {
+    await Deno.remove(part).catch(() => {}); // a directory that holds something stays
+  }
+}
+
+/** Versions of the packages that compute. */
+function packageVersions(): Record<string, string> {
+  const computing = ["onnxruntime-node", "@tensorflow/tfjs", "zeromq"];
+  const entries = Object.entries(project.imports).filter(([name]) => computing.includes(name));
+  return Object.fromEntries(
+    entries.map(([name, specifier]) => [name, specifier.slice(specifier.lastIndexOf("@") + 1)]),
+  );
+}
