@@ -7,7 +7,6 @@ import { formMembers } from "../forming.ts";
 import { type CheckpointChoice, openSavedRun } from "../../shared/saved_run.ts";
 import { readSnapshot } from "../checkpoints.ts";
 import { chooseWorkers } from "./choose_workers.ts";
-import { chooseWorkers } from "./choose_workers.ts";
 import { musterCrew } from "./crew.ts";
 
 export interface EvalRunOptions {
