@@ -5,6 +5,7 @@
  */
 import manifest from "onnxruntime-node/package.json" with { type: "json" };
 import { LockstepError } from "../../shared/errors.ts";
+import { NativeResource } from "./native_resource.ts";
 
 /** The library inside the package, by `Deno.build.os` and `Deno.build.arch`. */
 const LIBRARIES: Readonly<Record<string, string>> = {
@@ -186,19 +187,25 @@ export type TensorViews = Readonly<Record<string, TensorView>>;
 export class OnnxSession implements Disposable {
   readonly #runtime = loadOnnxRuntime();
   readonly #pointer: Pointer;
+  readonly #resource: NativeResource;
 
   /** `program` is the content of an .onnx file. */
   constructor(program: Uint8Array<ArrayBuffer>, { threads }: { threads: number }) {
     this.#pointer = this.#runtime.createSession(program, threads);
+    this.#resource = new NativeResource(() => this.#runtime.release("ReleaseSession", this.#pointer));
   }
 
   /** Ties inputs and outputs to memory, once for many runs. */
   bind(inputs: TensorViews, outputs: TensorViews): OnnxRun {
-    return new OnnxRun(this.#runtime, this.#pointer, { inputs, outputs });
+    return new OnnxRun(this.#runtime, { pointer: this.#pointer, resource: this.#resource }, {
+      inputs,
+      outputs,
+    });
   }
 
+  /** Runs that are on their way end first. */
   [Symbol.dispose](): void {
-    this.#runtime.release("ReleaseSession", this.#pointer);
+    this.#resource[Symbol.dispose]();
   }
 }
 
@@ -206,24 +213,32 @@ export class OnnxSession implements Disposable {
 export class OnnxRun implements Disposable {
   readonly #inputs: Bound;
   readonly #outputs: Bound;
+  readonly #resource: NativeResource;
   readonly #run: Deno.UnsafeFnPointer<typeof RUN>;
 
   constructor(
     private readonly runtime: Runtime,
-    private readonly session: Pointer,
+    private readonly session: { readonly pointer: Pointer; readonly resource: NativeResource },
     { inputs, outputs }: { inputs: TensorViews; outputs: TensorViews },
   ) {
     this.#inputs = new Bound(runtime, inputs);
     this.#outputs = new Bound(runtime, outputs);
+    this.#resource = new NativeResource(() =>
+      [this.#inputs, this.#outputs].forEach((bound) => bound.release())
+    );
     this.#run = runtime.entry("Run", RUN);
   }
 
   /** Computes on another thread; this one goes on. */
   async run(): Promise<void> {
+    await this.session.resource.use(() => this.#resource.use(() => this.#compute()));
+  }
+
+  async #compute(): Promise<void> {
     const [inputs, outputs] = [this.#inputs, this.#outputs];
     this.runtime.check(
       await this.#run.call(
-        this.session,
+        this.session.pointer,
         null,
         inputs.names,
         inputs.values,
@@ -235,9 +250,9 @@ export class OnnxRun implements Disposable {
     );
   }
 
+  /** A run that is on its way ends first. */
   [Symbol.dispose](): void {
-    this.#inputs.release();
-    this.#outputs.release();
+    this.#resource[Symbol.dispose]();
   }
 }
 

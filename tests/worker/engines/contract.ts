@@ -219,6 +219,20 @@ export function engineContract({ name, open, threads }: EngineUnderTest): void {
     assert.notEqual(await graphOf(tinyConfig({ bias: true }), 4), graph);
   });
 
+  test("a step that is on its way when its engine is disposed of ends, or is refused as all later ones", async () => {
+    const model = await tinyModel(slicedConfig({ n_embd: 8 }));
+    const batch = randomBatch(model.config, SLICED);
+    await withEngine(model, async ({ engine, gradient }) => {
+      const trainer = await engine.trainer(SLICED);
+      const settled = (step: Promise<number>) =>
+        step.then(Number.isFinite, (error) => error.code === "E_ENGINE");
+      const running = settled(trainer.gradients(batch, gradient, KEY));
+      await engine[Symbol.asyncDispose]();
+      assert.ok(await running);
+      assert.ok(await settled(trainer.gradients(batch, gradient, KEY)));
+    });
+  });
+
   test("an engine can be disposed of twice, and another one goes on", async () => {
     const model = await tinyModel(tinyConfig());
     const batch = randomBatch(model.config, SHAPE);
