@@ -4,11 +4,20 @@ import type { DropoutSite } from "../model/programs.ts";
 import { compileGraph, type ProgramSpec } from "./compile.ts";
 import { lowerOnnx } from "./lower_onnx.ts";
 import { encodeOnnx } from "./onnx_file.ts";
+import { viewParameters } from "./passes/view_parameters.ts";
 
-/** A compiled program on disk or in memory: an ONNX file and the dropout masks it takes. */
-export interface OnnxProgram {
+/** A compiled program on disk or in memory. */
+export interface OnnxProgram extends Facts {
+  /** An ONNX file. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface Facts {
+  /** The dropout masks that it takes. */
   readonly sites: readonly DropoutSite[];
+  /** Names of all inputs and outputs: parameters and gradients may be cut into rows (passes/view_parameters.ts). */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
 }
 
 /** Files whose content decides what a program compiles to. */
@@ -45,7 +54,9 @@ export async function compileOnnx(spec: ProgramSpec, threads: number): Promise<O
   const found = directory === undefined ? undefined : await read(join(directory, key));
   if (found !== undefined) return found;
   const { graph, sites } = await compileGraph(spec);
-  const program = { bytes: encodeOnnx(lowerOnnx(graph, options)), sites };
+  const viewed = viewParameters(graph);
+  const [inputs, outputs] = [viewed.inputs, viewed.outputs].map((list) => list.map(({ name }) => name));
+  const program = { bytes: encodeOnnx(lowerOnnx(viewed, options)), sites, inputs, outputs };
   if (directory !== undefined) await write(join(directory, key), program);
   return program;
 }
@@ -60,22 +71,24 @@ function cacheDirectory(): string | undefined {
 
 async function read(path: string): Promise<OnnxProgram | undefined> {
   try {
-    const { sites, sha256: hash } = JSON.parse(await Deno.readTextFile(`${path}.json`));
+    const { sha256: hash, ...facts }: Facts & { sha256: string } = JSON.parse(
+      await Deno.readTextFile(`${path}.json`),
+    );
     const bytes = await Deno.readFile(`${path}.onnx`);
-    return sha256(bytes) === hash ? { bytes, sites } : undefined;
+    return sha256(bytes) === hash ? { bytes, ...facts } : undefined;
   } catch {
     return undefined; // not there, or damaged: compiled again
   }
 }
 
 /** The .json stands last, so that a half-written entry is never read. A cache that cannot be written is no error. */
-async function write(path: string, { bytes, sites }: OnnxProgram): Promise<void> {
+async function write(path: string, { bytes, ...facts }: OnnxProgram): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {
     await Deno.mkdir(join(path, ".."), { recursive: true });
     await Deno.writeFile(temporary, bytes);
     await Deno.rename(temporary, `${path}.onnx`);
-    await Deno.writeTextFile(temporary, JSON.stringify({ sites, sha256: sha256(bytes) }));
+    await Deno.writeTextFile(temporary, JSON.stringify({ ...facts, sha256: sha256(bytes) }));
     await Deno.rename(temporary, `${path}.json`);
   } catch {
     await Deno.remove(temporary).catch(() => {});

@@ -18,7 +18,8 @@ import type {
   Scorer,
   Trainer,
 } from "./engine.ts";
-import { OnnxDecoder } from "./onnx_decoder.ts";
+import { parseRows } from "../compiler/passes/view_parameters.ts";
+import { type Compiled, OnnxDecoder } from "./onnx_decoder.ts";
 import { type OnnxRun, OnnxSession, type TensorViews } from "./onnxruntime.ts";
 import { PaddedDecoder } from "./padded_decoder.ts";
 import { meanScale, sliceRows } from "./slices.ts";
@@ -31,15 +32,8 @@ export class OnnxEngine implements Engine {
   readonly name = "onnx";
   readonly device = "cpu";
   readonly #owned = new DisposableStack();
-  readonly #parameters: TensorViews;
 
-  constructor(private readonly options: EngineOptions) {
-    const { model, memory: { parameters } } = options;
-    this.#parameters = Object.fromEntries(model.parameters.map(({ name, shape, offset, size }) => [
-      parameterInput(name),
-      { data: parameters.view.subarray(offset, offset + size), shape },
-    ]));
-  }
+  constructor(private readonly options: EngineOptions) {}
 
   async trainer(shape: BatchShape): Promise<Trainer> {
     const rows = sliceRows(shape);
@@ -49,18 +43,16 @@ export class OnnxEngine implements Engine {
       ? null
       : await DropoutMasks.create(program.sites, model.config.dropout);
     const slice = { batchSize: rows, length: shape.length };
-    return this.#owned.use(
-      new OnnxTrainer({ session, program, masks, model, memory, slice, parameters: this.#parameters }),
-    );
+    return this.#owned.use(new OnnxTrainer({ session, program, masks, model, memory, slice }));
   }
 
   async scorer({ batchSize, length }: BatchShape): Promise<Scorer> {
-    const { session } = await this.#compile("likelihood", { batchSize, length });
+    const { session, parameters } = await this.#compile("likelihood", { batchSize, length });
     const shape = [batchSize, length];
     const [tokens, targets] = [new Int32Array(batchSize * length), new Int32Array(batchSize * length)];
     const nll = new Float32Array(batchSize * length);
     const inputs = {
-      ...this.#parameters,
+      ...parameters,
       tokens: { data: tokens, shape },
       targets: { data: targets, shape },
     };
@@ -76,12 +68,12 @@ export class OnnxEngine implements Engine {
   }
 
   async forward({ batchSize, length }: BatchShape): Promise<Forward> {
-    const { session } = await this.#compile("forward", { batchSize, length });
+    const { session, parameters } = await this.#compile("forward", { batchSize, length });
     const vocabulary = this.options.model.config.vocab_size;
     const input = new Int32Array(batchSize * length);
     const logits = new Float32Array(batchSize * length * vocabulary);
     const run = this.#owned.use(session.bind(
-      { ...this.#parameters, tokens: { data: input, shape: [batchSize, length] } },
+      { ...parameters, tokens: { data: input, shape: [batchSize, length] } },
       { logits: { data: logits, shape: [batchSize, length, vocabulary] } },
     ));
     return {
@@ -104,23 +96,21 @@ export class OnnxEngine implements Engine {
     const decode = await this.#compile("decode", { batchSize: shape.batchSize, length: 1 });
     return this.#owned.use(
       new OnnxDecoder({
-        prefill: prefill.session,
-        decode: decode.session,
-        window: async () => (await this.#compile("prefill", { ...shape, length: block_size })).session,
+        prefill,
+        decode,
+        window: () => this.#compile("prefill", { ...shape, length: block_size }),
         model,
         shape,
-        parameters: this.#parameters,
       }),
     );
   }
 
-  async #compile(
-    kind: ProgramKind,
-    shape: BatchShape,
-  ): Promise<{ session: OnnxSession; program: OnnxProgram }> {
-    const { model, threads } = this.options;
+  async #compile(kind: ProgramKind, shape: BatchShape): Promise<Compiled & { program: OnnxProgram }> {
+    const { model, threads, memory } = this.options;
     const program = await compileOnnx({ kind, model, shape }, threads);
-    return { session: this.#owned.use(new OnnxSession(program.bytes, { threads })), program };
+    const session = this.#owned.use(new OnnxSession(program.bytes, { threads }));
+    const parameters = flatViews(program.inputs, { model, flat: memory.parameters, nameOf: parameterInput });
+    return { session, program, parameters };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -142,7 +132,6 @@ interface TrainerParts {
   readonly memory: EngineMemory;
   /** What is computed at once. */
   readonly slice: BatchShape;
-  readonly parameters: TensorViews;
 }
 
 /** Runs a micro-batch slice by slice; the gradients of the slices are added in their order. */
@@ -157,7 +146,7 @@ class OnnxTrainer implements Trainer, Disposable {
   readonly #runs = new Map<Region, OnnxRun>();
 
   constructor(private readonly parts: TrainerParts) {
-    const { parameters, program, masks, slice: { batchSize, length } } = parts;
+    const { model, memory, program, masks, slice: { batchSize, length } } = parts;
     this.graph = sha256(program.bytes);
     this.#tokens = new Int32Array(batchSize * length);
     this.#targets = new Int32Array(batchSize * length);
@@ -165,7 +154,7 @@ class OnnxTrainer implements Trainer, Disposable {
       ? []
       : program.sites.map((site) => [site.name, { data: masks.view(site), shape: site.shape }]);
     this.#inputs = {
-      ...parameters,
+      ...flatViews(program.inputs, { model, flat: memory.parameters, nameOf: parameterInput }),
       ...Object.fromEntries(masked),
       tokens: { data: this.#tokens, shape: [batchSize, length] },
       targets: { data: this.#targets, shape: [batchSize, length] },
@@ -197,15 +186,9 @@ class OnnxTrainer implements Trainer, Disposable {
   #runInto(region: Region): OnnxRun {
     const known = this.#runs.get(region);
     if (known !== undefined) return known;
-    const { model, session } = this.parts;
-    const gradients = model.parameters.map(({ name, shape, offset, size }) => [
-      gradientOutput(name),
-      { data: region.view.subarray(offset, offset + size), shape },
-    ]);
-    const run = session.bind(this.#inputs, {
-      loss: { data: this.#loss, shape: [] },
-      ...Object.fromEntries(gradients),
-    });
+    const { model, session, program } = this.parts;
+    const gradients = flatViews(program.outputs, { model, flat: region, nameOf: gradientOutput });
+    const run = session.bind(this.#inputs, { loss: { data: this.#loss, shape: [] }, ...gradients });
     this.#runs.set(region, run);
     return run;
   }
@@ -213,6 +196,25 @@ class OnnxTrainer implements Trainer, Disposable {
   [Symbol.dispose](): void {
     for (const run of this.#runs.values()) run[Symbol.dispose]();
   }
+}
+
+/** Views of flat numbers for those of `names` that mean a parameter, or rows of one. */
+function flatViews(
+  names: readonly string[],
+  { model, flat, nameOf }: { model: Model; flat: Region; nameOf: (parameter: string) => string },
+): TensorViews {
+  const parameters = new Map(model.parameters.map((parameter) => [nameOf(parameter.name), parameter]));
+  const views = names.flatMap((input) => {
+    const { name, rows } = parseRows(input);
+    const parameter = parameters.get(name);
+    if (parameter === undefined) return [];
+    const { shape, offset, size } = parameter;
+    if (rows === null) return [[input, { data: flat.view.subarray(offset, offset + size), shape }]];
+    const row = size / shape[0];
+    const data = flat.view.subarray(offset + rows.begin * row, offset + rows.end * row);
+    return [[input, { data, shape: shape.with(0, rows.end - rows.begin) }]];
+  });
+  return Object.fromEntries(views);
 }
 
 function sliceRegion({ slice }: EngineMemory): Region {

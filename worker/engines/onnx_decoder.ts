@@ -3,16 +3,21 @@ import { cacheNames, madeFor } from "../model/programs.ts";
 import type { BatchShape, Decoder } from "./engine.ts";
 import type { OnnxRun, OnnxSession, TensorViews } from "./onnxruntime.ts";
 
+/** A program and the parameters that it takes. */
+export interface Compiled {
+  readonly session: OnnxSession;
+  readonly parameters: TensorViews;
+}
+
 export interface DecoderParts {
   /** Reads prompts of the shape below. */
-  readonly prefill: OnnxSession;
+  readonly prefill: Compiled;
   /** One token a row. */
-  readonly decode: OnnxSession;
+  readonly decode: Compiled;
   /** Compiles what reads a whole context, for generation beyond block_size. */
-  window(): Promise<OnnxSession>;
+  window(): Promise<Compiled>;
   readonly model: Model;
   readonly shape: BatchShape;
-  readonly parameters: TensorViews;
 }
 
 /** A program with the memory that it reads and writes. */
@@ -85,8 +90,8 @@ export class OnnxDecoder implements Decoder, Disposable {
   /** Logits after the last block_size tokens of every row, computed anew. */
   async #reread(): Promise<Float32Array> {
     const { block_size } = this.parts.model.config;
-    this.#window ??= this.parts.window().then((session) =>
-      this.#reader(session, { length: block_size, at: "last", cached: {} })
+    this.#window ??= this.parts.window().then((compiled) =>
+      this.#reader(compiled, { length: block_size, at: "last", cached: {} })
     );
     const { tokens, at, run } = await this.#window;
     this.#history.forEach((history, row) => {
@@ -100,10 +105,10 @@ export class OnnxDecoder implements Decoder, Disposable {
   }
 
   #reader(
-    session: OnnxSession,
+    { session, parameters }: Compiled,
     { length, at: atName, cached }: { length: number; at: "last" | "positions"; cached: TensorViews },
   ): Reader {
-    const { parameters, shape: { batchSize }, model: { config } } = this.parts;
+    const { shape: { batchSize }, model: { config } } = this.parts;
     const tokens = new Int32Array(batchSize * length);
     const at = new Int32Array(batchSize);
     const shape = this.#heads(length);
