@@ -22,8 +22,8 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
     if (bar === null) console.log(line);
     else bar.print(line);
   };
-  let began = 0;
   let first = 0;
+  let stepsMs = 0; // of all steps so far; estimates and checkpoints between them are not in it
   let runDir = "";
   let saved = false;
   return {
@@ -42,12 +42,12 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
     },
     warn: (sentence) => console.error(`warning ${sentence}`),
     ready({ size, flopsPerToken }) {
-      began = performance.now();
       print(`${size.toLocaleString("en-US")} parameters, ${(flopsPerToken / 1e6).toFixed(1)} MFLOP a token`);
       bar?.start(max_iters, first);
     },
     step(line) {
-      const left = (max_iters - line.step - 1) * (performance.now() - began) / (line.step + 1 - first) / 1000;
+      stepsMs += line.dt_ms ?? 0;
+      const left = (max_iters - line.step - 1) * stepsMs / (line.step + 1 - first) / 1000;
       bar?.update(line, left);
       if (bar === null && (line.step % log_interval === 0 || line.step === max_iters - 1)) {
         print(describeStep(line, left));
