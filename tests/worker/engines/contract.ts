@@ -42,13 +42,22 @@ export function engineContract({ name, open, threads }: EngineUnderTest): void {
       const model = await tinyModel(config);
       const prompts = [[4, 1, 7], [9], [2, 2, 5, 10]];
       const answers = (row: number, index: number) => (5 * row + 3 * index + 1) % config.vocab_size;
-      await withEngine(model, async ({ engine }) => {
+      const both = (use: (rig: Rig, reference: Rig) => Promise<void>) =>
+        withEngine(
+          model,
+          (rig) => withRig({ model, open: openReference }, (reference) => use(rig, reference)),
+        );
+      await both(async ({ engine }, reference) => {
         const decoder = await engine.decoder({ batchSize: prompts.length, length: 4 });
-        for (const history of [prompts, prompts.toReversed()]) { // the second time it begins anew
+        const rounds = [{ history: prompts, tokens: config.block_size }, {
+          history: prompts.toReversed(),
+          tokens: 2,
+        }];
+        for (const { history, tokens } of rounds) { // the second time it begins anew
           const rows = history.map((prompt) => [...prompt]);
           let logits = await decoder.prefill(padded(rows, 4), Int32Array.from(rows, (row) => row.length));
-          for (let index = 0; index < config.block_size; index++) {
-            assertClose(logits, await referenceLogits(model, rows), 2e-5);
+          for (let index = 0; index < tokens; index++) {
+            assertClose(logits, await wholeLogits(reference, rows), 2e-5);
             const chosen = Int32Array.from(rows, (_, row) => answers(row, index));
             rows.forEach((row, i) => row.push(chosen[i]));
             logits = await decoder.append(chosen);
@@ -252,18 +261,16 @@ export function engineContract({ name, open, threads }: EngineUnderTest): void {
 const referenceStep = (model: Model, batch: Batch): Promise<Step> =>
   withRig({ model, open: openReference }, (rig) => stepOf(rig, batch));
 
-/** The reference's logits after each row, (B, V): its last block_size tokens alone are computed. */
-async function referenceLogits(model: Model, rows: readonly number[][]): Promise<number[]> {
+/** An engine's logits after each row, (B, V): its last block_size tokens alone are computed. */
+async function wholeLogits({ engine, model }: Rig, rows: readonly number[][]): Promise<number[]> {
   const { block_size, vocab_size } = model.config;
-  return await withRig({ model, open: openReference }, async ({ engine }) => {
-    const all: number[] = [];
-    for (const row of rows) {
-      const recent = row.slice(-block_size);
-      const forward = await engine.forward({ batchSize: 1, length: recent.length });
-      all.push(...(await forward.logits(Int32Array.from(recent))).slice(-vocab_size));
-    }
-    return all;
-  });
+  const all: number[] = [];
+  for (const row of rows) {
+    const recent = row.slice(-block_size);
+    const forward = await engine.forward({ batchSize: 1, length: recent.length });
+    all.push(...(await forward.logits(Int32Array.from(recent))).slice(-vocab_size));
+  }
+  return all;
 }
 
 /** Rows of tokens as (B, length), with a token that is not to count behind them. */
