@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { canonicalHash, sha256 } from "../../shared/hash.ts";
-import type { DropoutSite } from "../model/programs.ts";
+import { type DropoutSite, gradientOutput, parameterInput } from "../model/programs.ts";
 import { compileGraph, type ProgramSpec } from "./compile.ts";
 import { lowerOnnx } from "./lower_onnx.ts";
 import { encodeOnnx } from "./onnx_file.ts";
@@ -54,7 +54,8 @@ export async function compileOnnx(spec: ProgramSpec, threads: number): Promise<O
   const found = directory === undefined ? undefined : await read(join(directory, key));
   if (found !== undefined) return found;
   const { graph, sites } = await compileGraph(spec);
-  const viewed = viewParameters(graph);
+  const flat = model.parameters.flatMap(({ name }) => [parameterInput(name), gradientOutput(name)]);
+  const viewed = viewParameters(graph, new Set(flat));
   const [inputs, outputs] = [viewed.inputs, viewed.outputs].map((list) => list.map(({ name }) => name));
   const program = { bytes: encodeOnnx(lowerOnnx(viewed, options)), sites, inputs, outputs };
   if (directory !== undefined) await write(join(directory, key), program);

@@ -205,7 +205,7 @@ function flatViews(
 ): TensorViews {
   const parameters = new Map(model.parameters.map((parameter) => [nameOf(parameter.name), parameter]));
   const views = names.flatMap((input) => {
-    const { name, rows } = parseRows(input);
+    const { name, rows } = parameters.has(input) ? { name: input, rows: null } : parseRows(input);
     const parameter = parameters.get(name);
     if (parameter === undefined) return [];
     const { shape, offset, size } = parameter;

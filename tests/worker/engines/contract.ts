@@ -40,30 +40,10 @@ export function engineContract({ name, open, threads }: EngineUnderTest): void {
 
     test(`the decoder gives the logits of the whole context at every position and beyond it: ${variant}`, async () => {
       const model = await tinyModel(config);
-      const prompts = [[4, 1, 7], [9], [2, 2, 5, 10]];
-      const answers = (row: number, index: number) => (5 * row + 3 * index + 1) % config.vocab_size;
-      const both = (use: (rig: Rig, reference: Rig) => Promise<void>) =>
-        withEngine(
-          model,
-          (rig) => withRig({ model, open: openReference }, (reference) => use(rig, reference)),
-        );
-      await both(async ({ engine }, reference) => {
-        const decoder = await engine.decoder({ batchSize: prompts.length, length: 4 });
-        const rounds = [{ history: prompts, tokens: config.block_size }, {
-          history: prompts.toReversed(),
-          tokens: 2,
-        }];
-        for (const { history, tokens } of rounds) { // the second time it begins anew
-          const rows = history.map((prompt) => [...prompt]);
-          let logits = await decoder.prefill(padded(rows, 4), Int32Array.from(rows, (row) => row.length));
-          for (let index = 0; index < tokens; index++) {
-            assertClose(logits, await wholeLogits(reference, rows), 2e-5);
-            const chosen = Int32Array.from(rows, (_, row) => answers(row, index));
-            rows.forEach((row, i) => row.push(chosen[i]));
-            logits = await decoder.append(chosen);
-          }
-        }
-      });
+      await withEngine(
+        model,
+        (rig) => withRig({ model, open: openReference }, (reference) => assertDecodes(rig, reference)),
+      );
     });
   }
 
@@ -256,6 +236,27 @@ export function engineContract({ name, open, threads }: EngineUnderTest): void {
       assert.deepEqual(await stepOf(kept, batch), expected);
     });
   });
+}
+
+/** Decodes several rows beyond block_size, begins anew, and decodes a single row, and compares with whole contexts. */
+async function assertDecodes({ engine, model: { config } }: Rig, reference: Rig): Promise<void> {
+  const prompts = [[4, 1, 7], [9], [2, 2, 5, 10]];
+  const several = await engine.decoder({ batchSize: prompts.length, length: 4 });
+  const single = await engine.decoder({ batchSize: 1, length: 4 });
+  const rounds = [
+    { decoder: several, history: prompts, count: config.block_size },
+    { decoder: several, history: prompts.toReversed(), count: 2 },
+    { decoder: single, history: [[3, 3]], count: 2 },
+  ];
+  for (const { decoder, history, count } of rounds) {
+    const rows = history.map((prompt) => [...prompt]);
+    let logits = await decoder.prefill(padded(rows, 4), Int32Array.from(rows, (row) => row.length));
+    for (let index = 0; index < count; index++) {
+      assertClose(logits, await wholeLogits(reference, rows), 2e-5);
+      rows.forEach((row, i) => row.push((5 * i + 3 * index + 1) % config.vocab_size));
+      logits = await decoder.append(Int32Array.from(rows, (row) => row[row.length - 1]));
+    }
+  }
 }
 
 const referenceStep = (model: Model, batch: Batch): Promise<Step> =>

@@ -16,16 +16,17 @@ export function parseRows(name: string): { name: string; rows: { begin: number; 
 const rowsName = (name: string, begin: number, end: number) => `${name}[${begin}:${end}]`;
 
 /**
- * Rows of an input become an input of their own, and an output that is a concatenation of rows becomes one output for each
- * part: whoever holds them in memory gives views, and nothing is copied. For engines that use parameters in place.
+ * For inputs and outputs in `flat`, which stand in memory row after row: rows of an input become an input of their own,
+ * and an output that is a concatenation of rows becomes one output for each part. Whoever holds them gives views, and
+ * nothing is copied. Such inputs are left out where nothing reads them.
  */
-export function viewParameters(graph: Graph): Graph {
+export function viewParameters(graph: Graph, flat: ReadonlySet<string>): Graph {
   const inputs = new Map(graph.inputs.map(({ name, value }) => [value, name]));
   const views = new Map<string, ValueId>();
   const viewed = rewrite(graph, (node, operands, to) => {
     if (node.op !== "slice") return;
     const name = inputs.get(node.inputs[0]);
-    if (name === undefined || !isRows(node, to.type(operands[0]))) return;
+    if (name === undefined || !flat.has(name) || !isRows(node, to.type(operands[0]))) return;
     const [begin, end] = [node.attrs.begin[0], node.attrs.begin[0] + node.attrs.size[0]];
     const view = rowsName(name, begin, end);
     const value = views.get(view) ??
@@ -33,9 +34,9 @@ export function viewParameters(graph: Graph): Graph {
     views.set(view, value);
     return [value];
   });
-  splitOutputs(viewed);
+  splitOutputs(viewed, flat);
   const live = removeDeadCode(viewed);
-  dropUnused(live);
+  dropUnused(live, flat);
   return live;
 }
 
@@ -43,11 +44,11 @@ function isRows({ attrs: { begin, size } }: NodeOf<"slice">, { shape }: TensorTy
   return shape.every((n, axis) => axis === 0 || (begin[axis] === 0 && size[axis] === n));
 }
 
-function splitOutputs(graph: Graph): void {
+function splitOutputs(graph: Graph, flat: ReadonlySet<string>): void {
   const outputs = graph.outputs.splice(0);
   for (const { name, value } of outputs) {
     const node = graph.producer(value);
-    if (node?.op !== "concat" || node.attrs.axis !== 0) {
+    if (!flat.has(name) || node?.op !== "concat" || node.attrs.axis !== 0) {
       graph.output(name, value);
       continue;
     }
@@ -60,9 +61,8 @@ function splitOutputs(graph: Graph): void {
   }
 }
 
-/** Inputs of which only views are read need not be given. */
-function dropUnused(graph: Graph): void {
+function dropUnused(graph: Graph, flat: ReadonlySet<string>): void {
   const uses = countUses(graph);
-  const used = graph.inputs.filter(({ value }) => uses.has(value));
-  graph.inputs.splice(0, graph.inputs.length, ...used);
+  const kept = graph.inputs.filter(({ name, value }) => uses.has(value) || !flat.has(name));
+  graph.inputs.splice(0, graph.inputs.length, ...kept);
 }
