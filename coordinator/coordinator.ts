@@ -128,7 +128,11 @@ class Run {
     for (const { shard, loss } of prepared.flatMap((p) => p.losses)) losses[shard] = loss;
     const loss = this.#tree.sum(losses) / losses.length;
     const { gradNorm } = prepared[0];
-    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) throw this.#nonFinite(loss, gradNorm);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+      throw this.#nonFinite(
+        `Cannot apply step ${step} as its loss is ${loss}, its gradient's norm ${gradNorm}`,
+      );
+    }
     members.broadcast({ type: "COMMIT", ...key, gradHash });
     const applied = await members.gather("APPLIED");
     this.#stateHash = sameOf(applied.map((a) => a.stateHash), { what: "the state", step: step + 1 });
@@ -147,14 +151,11 @@ class Run {
     });
   }
 
-  #nonFinite(loss: number, norm: number): LockstepError {
+  #nonFinite(what: string): LockstepError {
     const kept = this.#savedAt >= 0
       ? `the checkpoint of step ${this.#savedAt} is kept`
       : "no checkpoint was saved yet";
-    return new LockstepError(
-      "E_NON_FINITE",
-      `Cannot apply step ${this.#step} as its loss is ${loss} and its gradient's norm ${norm}: ${kept}; lower --learning_rate or --grad_clip`,
-    );
+    return new LockstepError("E_NON_FINITE", `${what}: ${kept}; lower --learning_rate or --grad_clip`);
   }
 
   /** nanoGPT's estimate of both losses; saves if it is the best, or at every estimate if asked to. */
@@ -168,6 +169,11 @@ class Run {
       batchCount: 2 * config.eval_iters,
     });
     const { train, val } = estimatedLosses(result);
+    if (!Number.isFinite(train + val)) {
+      throw this.#nonFinite(
+        `Cannot go on from step ${this.#step} as its train loss is ${train}, val loss ${val}`,
+      );
+    }
     this.#valLoss = val;
     const best = this.#best === null || val < this.#best;
     if (best) this.#best = val;

@@ -36,6 +36,8 @@ export interface StartOptions {
   /** Options of `deno run` in place of `-A`. */
   readonly permissions?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether it leads a process group, as a shell's job does: `interrupt` reaches all that is in it. */
+  readonly job?: boolean;
 }
 
 /** A folder of a test's own: where programs run, and all that they leave. */
@@ -50,11 +52,13 @@ export class Sandbox {
   }
 
   /** Starts `mod.ts` with `words` in this folder. */
-  start(words: readonly string[], { permissions = ["-A"], env = {} }: StartOptions = {}): Program {
+  start(words: readonly string[], options: StartOptions = {}): Program {
+    const { permissions = ["-A"], env = {}, job = false } = options;
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--no-prompt", ...permissions, PROGRAM, ...words],
       cwd: this.dir,
       env: { NO_COLOR: "1", TMPDIR: this.temporary, ...env },
+      detached: job,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -132,6 +136,11 @@ export class Program {
 
   kill(signal: Deno.Signal): void {
     if (!this.#over) this.#child.kill(signal);
+  }
+
+  /** What a terminal's Ctrl-C does to a job. */
+  interrupt(): void {
+    if (!this.#over) Deno.kill(-this.pid, "SIGINT");
   }
 
   /** Processes that it started and that live, on Linux. */
