@@ -69,7 +69,9 @@ async function startRun(config: RunConfig, { preset }: OpenRunOptions): Promise<
       return { configHash: manifest.config_hash };
     },
     async abandon() {
-      if (!accepted) await removeEmpty(dir);
+      const { metrics, evals, checkpoints, path } = dir;
+      const made = [metrics, evals, checkpoints, path, ...(config.out_dir === null ? [dirname(path)] : [])];
+      if (!accepted) await removeEmpty(made);
     },
   };
 }
@@ -141,11 +143,9 @@ async function keepConfig(dir: RunDir, config: RunConfig): Promise<void> {
   if (now !== before) await writeFileAtomic(dir.config, now);
 }
 
-/** Removes the directory of a run that never began, except what others have put there. */
-async function removeEmpty({ path, metrics, evals, checkpoints }: RunDir): Promise<void> {
-  for (const part of [metrics, evals, checkpoints, path]) {
-    await Deno.remove(part).catch(() => {}); // a directory that holds something stays
-  }
+/** Removes what a run that never began has made; a directory that holds something else stays. */
+async function removeEmpty(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await Deno.remove(path).catch(() => {});
 }
 
 /** Versions of the packages that compute. */
