@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LockstepError } from "../../shared/errors.ts";
 import type { IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
@@ -25,7 +26,8 @@ export interface LaunchOptions {
 /** What a worker may do: read data, write the compile cache, load native libraries; start nothing, reach no network. */
 const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
 
-const PROGRAM = fileURLToPath(new URL("../../mod.ts", import.meta.url));
+/** The program itself, started as a process of its own and not imported: this file stays on the coordinator's side. */
+const PROGRAM = join(fileURLToPath(new URL("../..", import.meta.url)), "mod.ts");
 
 /** Lines of a worker's stderr that are kept to explain its death. */
 const KEPT_LINES = 20;
