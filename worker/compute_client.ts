@@ -3,14 +3,8 @@ import type { Split } from "../shared/data/datasets/dataset.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Request } from "../shared/tasks/task.ts";
 import type { Computing } from "./compute.ts";
-import type { OnPartial, ShardPlan } from "./shard_trainer.ts";
+import type { OnPartial, PartialEvent, ShardPlan } from "./shard_trainer.ts";
 import { ThreadCalls } from "./thread_calls.ts";
-
-/** A partial sum that is complete. */
-export interface PartialEvent {
-  readonly node: number;
-  readonly byteOffset: number;
-}
 
 type Methods = { [K in keyof Computing]: Computing[K] };
 

@@ -17,6 +17,12 @@ export interface ShardLoss {
 /** Told when a partial sum is complete, so that it is sent while the next shards compute. */
 export type OnPartial = (node: number, byteOffset: number) => void;
 
+/** A partial sum that is complete. */
+export interface PartialEvent {
+  readonly node: number;
+  readonly byteOffset: number;
+}
+
 /** Who computes which virtual shards (`shards[rank]`), and which rank this member has. */
 export interface ShardPlan {
   readonly shards: readonly (readonly number[])[];
