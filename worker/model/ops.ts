@@ -200,7 +200,10 @@ export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D, scale: t
     return {
       value: tf.mul(tf.neg(tf.sum(tf.mul(pick(logProbabilities, known), counted))), scale) as tf.Scalar,
       gradFunc: (dy, [logProbabilities, known, counted, scale]) => {
-        const error = tf.sub(tf.exp(logProbabilities), tf.oneHot(known as tf.Tensor1D, logits.shape[1]));
+        const error = tf.sub(
+          tf.exp(logProbabilities),
+          tf.oneHot(known as tf.Tensor1D, logits.shape[1], 1, 0, "float32"),
+        );
         return tf.mul(error, tf.expandDims(tf.mul(counted, tf.mul(scale, dy)), 1));
       },
     };
