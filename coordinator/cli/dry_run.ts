@@ -29,11 +29,11 @@ export async function describeDryRun(given: RunConfig): Promise<string> {
     toToml(config).trimEnd(),
     "",
     `# engine ${engine.name} on ${engine.device}: ${engine.reason}`,
-    `# ${count} workers of ${config.threads} threads: ${reason}`,
+    `# workers: ${count}, threads of each: ${config.threads} (${reason})`,
     `# ${model.size.toLocaleString("en-US")} parameters`,
     `# memory a worker: parameters, moments and reduced gradient ${
       mib(4 * model.size)
     }, gradients of shards ${mib(gradients * model.size)}, activations besides`,
-    `# a step: ${tokens.toLocaleString("en-US")} tokens, ${(flops / 1e9).toFixed(1)} GFLOP`,
+    `# a step: ${tokens.toLocaleString("en-US")} tokens, ${(flops / 1e9).toPrecision(3)} GFLOP`,
   ].join("\n");
 }
