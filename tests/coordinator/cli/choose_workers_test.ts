@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { availableParallelism } from "node:os";
+import { chooseWorkers, type WorkerOptions } from "../../../coordinator/cli/choose_workers.ts";
+
+const DEFAULTS: WorkerOptions = {
+  nproc_per_node: "auto",
+  gradient_accumulation_steps: 8,
+  nnodes: "1",
+  rdzv_endpoint: null,
+};
+
+const choose = (options: Partial<WorkerOptions>) => chooseWorkers({ ...DEFAULTS, ...options });
+
+Deno.test("chooseWorkers() fills the cores, with at most one worker for each micro-batch", () => {
+  const cores = availableParallelism();
+  assert.equal(choose({}).count, Math.min(cores, 8));
+  assert.equal(choose({ nproc_per_node: "cpu" }).count, Math.min(cores, 8));
+  assert.deepEqual(choose({ gradient_accumulation_steps: 1 }), {
+    count: 1,
+    sockets: false,
+    reason: `${cores} cores, 1 micro-batches a step`,
+  });
+});
+
+Deno.test("chooseWorkers() gives one worker sockets only if others may meet it", () => {
+  assert.equal(choose({ nproc_per_node: 1 }).sockets, false);
+  assert.equal(choose({ nproc_per_node: 1, nnodes: "1:2" }).sockets, true);
+  assert.equal(choose({ nproc_per_node: 1, rdzv_endpoint: "127.0.0.1:29500" }).sockets, true);
+  assert.equal(choose({ nproc_per_node: 2 }).sockets, true);
+});
+
+Deno.test("chooseWorkers() refuses idle workers, other machines and GPUs", () => {
+  assert.equal(choose({ nproc_per_node: 8 }).count, 8);
+  assert.throws(() => choose({ nproc_per_node: 9 }), {
+    code: "E_WORLD_SIZE",
+    message: /8 micro-batches.*9 workers/,
+  });
+  assert.throws(() => choose({ nnodes: "2:4" }), { code: "E_WORLD_SIZE", message: /2:4 machines/ });
+  assert.throws(() => choose({ nproc_per_node: "gpu" }), { code: "E_ENGINE" });
+});
