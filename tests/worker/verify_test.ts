@@ -103,3 +103,23 @@ Deno.test("verify DIR --json prints one JSON line and ends with 0 for a pass, wi
     assert.equal(JSON.parse(failed.lines[0]).pass, false);
   });
 });
+
+Deno.test("verify() refuses what is no reference directory with a sentence that names the file", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const missing = {
+      code: "E_DATA",
+      message: /config\.json cannot be read; a reference directory is required$/,
+    };
+    await assert.rejects(() => verify(folder, "onnx"), missing);
+    await Deno.writeTextFile(`${folder}/config.json`, "{");
+    await assert.rejects(() => verify(folder, "onnx"), { code: "E_DATA", message: /config\.json is wrong/ });
+    await Deno.writeTextFile(`${folder}/config.json`, '{"name": 1}');
+    await assert.rejects(() => verify(folder, "onnx"), {
+      code: "E_DATA",
+      message: /"name" of .*config\.json is wrong/,
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
