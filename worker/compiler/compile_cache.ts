@@ -72,26 +72,29 @@ function cacheDirectory(): string | undefined {
 
 async function read(path: string): Promise<OnnxProgram | undefined> {
   try {
-    const { sha256: hash, ...facts }: Facts & { sha256: string } = JSON.parse(
-      await Deno.readTextFile(`${path}.json`),
-    );
-    const bytes = await Deno.readFile(`${path}.onnx`);
-    return sha256(bytes) === hash ? { bytes, ...facts } : undefined;
+    const { hash, ...facts }: Facts & { hash: string } = JSON.parse(await Deno.readTextFile(`${path}.json`));
+    const program = { bytes: await Deno.readFile(`${path}.onnx`), ...facts };
+    return hashOf(program) === hash ? program : undefined;
   } catch {
     return undefined; // not there, or damaged: compiled again
   }
 }
 
 /** The .json stands last, so that a half-written entry is never read. A cache that cannot be written is no error. */
-async function write(path: string, { bytes, ...facts }: OnnxProgram): Promise<void> {
+async function write(path: string, program: OnnxProgram): Promise<void> {
+  const { bytes, ...facts } = program;
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {
     await Deno.mkdir(join(path, ".."), { recursive: true });
     await Deno.writeFile(temporary, bytes);
     await Deno.rename(temporary, `${path}.onnx`);
-    await Deno.writeTextFile(temporary, JSON.stringify({ ...facts, sha256: sha256(bytes) }));
+    await Deno.writeTextFile(temporary, JSON.stringify({ ...facts, hash: hashOf(program) }));
     await Deno.rename(temporary, `${path}.json`);
   } catch {
     await Deno.remove(temporary).catch(() => {});
   }
+}
+
+function hashOf({ bytes, ...facts }: OnnxProgram): string {
+  return canonicalHash({ bytes: sha256(bytes), ...facts });
 }
