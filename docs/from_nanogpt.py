@@ -1,17 +1,22 @@
 """Turns nanoGPT's pickles into files that hold no code, which Lockstep reads.
 
     python from_nanogpt.py data/shakespeare_char/meta.pkl     writes meta.json beside it (for the train.bin and val.bin there)
-    python from_nanogpt.py out/ckpt.pt [--out FOLDER]         writes model.safetensors and config.json (needs torch)
+    python from_nanogpt.py out/ckpt.pt [--out FOLDER]         writes model.safetensors and config.json
 
-Both are read without running anything that they may hold: only plain values and tensors are accepted.
+Both are read without running anything that they may hold: only plain values and tensors are accepted. Python alone is
+enough; torch is not needed.
 """
 
 import argparse
+import array
+import collections
 import hashlib
 import json
+import math
 import pickle
 import struct
 import sys
+import zipfile
 from pathlib import Path
 
 COMPILED = "_orig_mod."  # what torch.compile puts before every name
@@ -46,17 +51,64 @@ def hash_file(path):
     return digest.hexdigest()
 
 
-def convert_checkpoint(path, out):
-    import torch
+class Tensor:
+    """A tensor of a checkpoint: where its numbers lie in the archive, not the numbers."""
 
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    tensors = {}
-    for name, tensor in checkpoint["model"].items():
-        name = name.removeprefix(COMPILED)
-        if not name.endswith((".attn.bias", ".attn.masked_bias")):  # causal masks, not parameters
-            tensors[name] = tensor.float().contiguous()
-    head = tensors.pop("lm_head.weight")
-    if not torch.equal(head, tensors["transformer.wte.weight"]):
+    def __init__(self, storage, offset, shape, stride, *_):
+        self.key, self.dtype = storage
+        self.offset, self.shape, self.stride = offset, tuple(shape), tuple(stride)
+
+    def float32(self, read):
+        """The numbers as little-endian float32 bytes."""
+        count = math.prod(self.shape)
+        steps = [math.prod(self.shape[i + 1:]) for i in range(len(self.shape))]
+        if any(n > 1 and stride != step for n, stride, step in zip(self.shape, self.stride, steps)):
+            raise pickle.UnpicklingError("a tensor's rows do not lie one after the other")
+        size, convert = NUMBERS[self.dtype]
+        return convert(read(self.key)[size * self.offset:size * (self.offset + count)])
+
+
+def widen_bfloat16(data):
+    wide = bytearray(2 * len(data))
+    wide[2::4], wide[3::4] = data[0::2], data[1::2]
+    return bytes(wide)
+
+
+def converted(code):
+    return lambda data: array.array("f", (x for x, in struct.iter_unpack("<" + code, data))).tobytes()
+
+
+NUMBERS = {"FloatStorage": (4, bytes), "BFloat16Storage": (2, widen_bfloat16), "HalfStorage": (2, converted("e")),
+           "DoubleStorage": (8, converted("d")), "LongStorage": (8, converted("q")), "BoolStorage": (1, converted("?"))}
+
+
+class CheckpointUnpickler(pickle.Unpickler):
+    """Accepts what torch.save writes for plain values and tensors, and nothing else."""
+
+    def find_class(self, module, name):
+        if module == "torch" and name in NUMBERS:
+            return name
+        known = {("torch._utils", "_rebuild_tensor_v2"): Tensor, ("collections", "OrderedDict"): collections.OrderedDict}
+        if (module, name) in known:
+            return known[module, name]
+        raise pickle.UnpicklingError(f"it wants to load {module}.{name}, which is no plain value and no tensor")
+
+    def persistent_load(self, reference):
+        _, dtype, key, *_ = reference
+        return key, dtype
+
+
+def convert_checkpoint(path, out):
+    with zipfile.ZipFile(path) as archive:
+        folder = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
+        with archive.open(folder + "data.pkl") as file:
+            checkpoint = CheckpointUnpickler(file).load()
+        tensors = {}
+        for name, tensor in checkpoint["model"].items():
+            name = name.removeprefix(COMPILED)
+            if not name.endswith((".attn.bias", ".attn.masked_bias")):  # causal masks, not parameters
+                tensors[name] = (tensor.shape, tensor.float32(lambda key: archive.read(f"{folder}data/{key}")))
+    if tensors.pop("lm_head.weight") != tensors["transformer.wte.weight"]:
         sys.exit(f"{path}: lm_head.weight differs from transformer.wte.weight, but the models here tie them")
     config = {key: checkpoint["model_args"][key] for key in CONFIG_KEYS if key in checkpoint["model_args"]}
     write_safetensors(out / "model.safetensors", tensors)
@@ -65,16 +117,15 @@ def convert_checkpoint(path, out):
 
 def write_safetensors(path, tensors):
     header, offset = {}, 0
-    for name, tensor in tensors.items():
-        size = tensor.numel() * 4
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + size]}
-        offset += size
+    for name, (shape, data) in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        for tensor in tensors.values():
-            file.write(tensor.numpy().astype("<f4").tobytes())
+        for _, data in tensors.values():
+            file.write(data)
     print(f"wrote {path}: {len(tensors)} tensors, {offset} bytes")
 
 
@@ -93,7 +144,7 @@ def main():
     convert = convert_meta if args.pickle.suffix == ".pkl" else convert_checkpoint
     try:
         convert(args.pickle, out)
-    except (OSError, pickle.UnpicklingError) as error:
+    except (OSError, KeyError, StopIteration, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         sys.exit(f"cannot convert {args.pickle}: {error}")
 
 
