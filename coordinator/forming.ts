@@ -16,6 +16,7 @@ export interface MemberInfo {
   readonly sliceRows: number;
   readonly flopsPerToken: number;
   readonly modelSource: string;
+  readonly engineSource: string | null;
   readonly data: Readonly<Record<string, string>>;
   /** SHA-256 of the compiled step; null for an engine that runs it op by op, and where no step is computed. */
   readonly graph: string | null;

@@ -2,12 +2,13 @@ import type { RunConfig } from "../shared/config/run_config.ts";
 import type { Dataset, Split } from "../shared/data/datasets/dataset.ts";
 import { openDataset } from "../shared/data/datasets/open_dataset.ts";
 import { LockstepError } from "../shared/errors.ts";
+import { sha256File } from "../shared/hash.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Request } from "../shared/tasks/task.ts";
 import { Arena, type Region, type SharedArena } from "./arena.ts";
 import { chooseEngine } from "./engines/choose_engine.ts";
 import type { Engine } from "./engines/engine.ts";
-import { openEngine } from "./engines/open_engine.ts";
+import { isEnginePath, openEngine } from "./engines/open_engine.ts";
 import { sliceRows } from "./engines/slices.ts";
 import { Evaluator } from "./evaluator.ts";
 import { flopsPerToken } from "./flops.ts";
@@ -34,6 +35,8 @@ export interface ComputeInfo {
   readonly flopsPerToken: number;
   /** SHA-256 of the model's module, or "gpt". */
   readonly modelSource: string;
+  /** SHA-256 of the user's own engine; null for a built-in one. */
+  readonly engineSource: string | null;
   /** SHA-256 of each data file. */
   readonly data: Readonly<Record<string, string>>;
 }
@@ -93,6 +96,7 @@ export class Compute implements Computing {
       sliceRows: sliceRows({ batchSize: config.batch_size, length: config.block_size }),
       flopsPerToken: flopsPerToken(model.config, model.parameters, config.block_size),
       modelSource: model.source,
+      engineSource: isEnginePath(name) ? await sha256File(name) : null,
       data: dataset.sources,
     };
   }

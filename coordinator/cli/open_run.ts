@@ -18,6 +18,7 @@ import { writeFileAtomic } from "../../shared/files.ts";
 import { gitRevision } from "../../shared/git_revision.ts";
 import { sha256File } from "../../shared/hash.ts";
 import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
+import { isEnginePath } from "../../worker/engines/open_engine.ts";
 import { readSnapshot, type Snapshot } from "../checkpoints.ts";
 import type { MemberInfo } from "../forming.ts";
 
@@ -85,7 +86,8 @@ async function resumeRun(config: RunConfig, { preset, engine }: OpenRunOptions):
     engine: engine.name,
     device: engine.device,
     threads: config.threads,
-    model_module: await moduleOf(config),
+    engine_module: isEnginePath(engine.name) ? await moduleAt(engine.name, "engine") : null,
+    model_module: config.model === null ? null : await moduleAt(config.model, "model"),
     config: numericKeys(config),
   });
   const found = await new CheckpointStore(dir.checkpoints).load("latest");
@@ -110,20 +112,20 @@ function numericsOfRun(config: RunConfig, info: MemberInfo): Numerics {
     threads: config.threads,
     graph: info.graph,
     slice_rows: info.sliceRows === config.batch_size ? null : info.sliceRows,
+    engine_module: info.engineSource === null ? null : { path: info.engine, sha256: info.engineSource },
     model_module: config.model === null ? null : { path: config.model, sha256: info.modelSource },
     data: { ...info.data },
     config: numericKeys(config),
   };
 }
 
-async function moduleOf({ model }: RunConfig): Promise<Numerics["model_module"]> {
-  if (model === null) return null;
+async function moduleAt(path: string, what: "model" | "engine"): Promise<{ path: string; sha256: string }> {
   try {
-    return { path: model, sha256: await sha256File(model) };
+    return { path, sha256: await sha256File(path) };
   } catch (cause) {
     throw new LockstepError(
-      "E_MODEL",
-      `Cannot resume with the model ${model} as it cannot be read: start where the run was started, or give --model`,
+      what === "model" ? "E_MODEL" : "E_ENGINE",
+      `Cannot resume with the ${what} ${path} as it cannot be read: start where the run was started, or give --${what}`,
       { cause },
     );
   }

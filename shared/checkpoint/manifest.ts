@@ -14,6 +14,8 @@ const numericsSchema = z.strictObject({
   graph: hash.nullable(),
   /** Rows of a micro-batch that are computed at once; null where it is never cut. */
   slice_rows: z.number().int().positive().nullable(),
+  /** Path and SHA-256 of an engine module of the user's own; null for the built-in engines. */
+  engine_module: z.strictObject({ path: z.string(), sha256: hash }).nullable(),
   /** Path and SHA-256 of a model module of the user's own; null for the built-in models. */
   model_module: z.strictObject({ path: z.string(), sha256: hash }).nullable(),
   /** SHA-256 of each data file, by name. */

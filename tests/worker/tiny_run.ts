@@ -46,6 +46,7 @@ export async function writeTinyRun(
       threads: 1,
       graph: null,
       slice_rows: null,
+      engine_module: null,
       model_module: config.model === null ? null : { path: config.model, sha256: model.source },
       data: {},
       config: {},

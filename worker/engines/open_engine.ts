@@ -1,4 +1,6 @@
+import { moduleEnding } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { importUserModule } from "../user_module.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 
 /**
@@ -10,14 +12,27 @@ const MODULES: Readonly<Record<string, string>> = {
   reference: "./reference.ts",
 };
 
+/** True for the path of a user's own engine. */
+export function isEnginePath(name: string): boolean {
+  return moduleEnding.test(name);
+}
+
 export const engineNames: readonly string[] = Object.keys(MODULES);
 
-/** The engine of that name. An unknown one is an E_ENGINE. */
+/** The engine of that name, or of the module at that path (`--engine=./my_engine.ts`). An unknown one is an E_ENGINE. */
 export async function openEngine(name: string, options: EngineOptions): Promise<Engine> {
+  if (isEnginePath(name)) {
+    const { open } = await importUserModule(name, {
+      what: "engine",
+      code: "E_ENGINE",
+      functions: ["open(options)"],
+    });
+    return await (open as (options: EngineOptions) => Engine | Promise<Engine>)(options);
+  }
   if (!Object.hasOwn(MODULES, name)) {
     throw new LockstepError("E_ENGINE", `Cannot use the engine ${name}: known are ${engineNames.join(", ")}`);
   }
   const url = new URL(MODULES[name], import.meta.url).href;
-  const module: { open(options: EngineOptions): Engine } = await import(url);
-  return module.open(options);
+  const module: { open(options: EngineOptions): Engine | Promise<Engine> } = await import(url);
+  return await module.open(options);
 }

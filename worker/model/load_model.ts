@@ -1,8 +1,6 @@
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { ModelConfig } from "../../shared/config/model_config.ts";
-import { LockstepError } from "../../shared/errors.ts";
 import { sha256 } from "../../shared/hash.ts";
+import { importUserModule } from "../user_module.ts";
 import * as gpt from "./gpt.ts";
 import { type ModelModule, parameterCount, parameterSize, type ParameterSpec } from "./model.ts";
 
@@ -41,22 +39,11 @@ function layOut(specs: readonly ParameterSpec[]): { parameters: FlatParameter[];
 }
 
 async function importModel(path: string): Promise<ModelModule> {
-  let exported: Record<string, unknown>;
-  try {
-    exported = await import(pathToFileURL(resolve(path)).href);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
-    throw new LockstepError("E_MODEL", `Cannot load the model ${path}: ${reason}`, { cause });
-  }
-  const { parameters, logits, cached } = exported;
-  if (typeof parameters !== "function" || typeof logits !== "function") {
-    throw new LockstepError(
-      "E_MODEL",
-      `Cannot use ${path} as a model: it must export the functions parameters(config) and logits(params, tokens, config), and exports ${
-        Object.keys(exported).join(", ") || "nothing"
-      }`,
-    );
-  }
+  const { parameters, logits, cached } = await importUserModule(path, {
+    what: "model",
+    code: "E_MODEL",
+    functions: ["parameters(config)", "logits(params, tokens, config)"],
+  });
   return {
     parameters: parameters as ModelModule["parameters"],
     logits: logits as ModelModule["logits"],

@@ -18,6 +18,7 @@ async function makeRun(path: string): Promise<void> {
     threads: 1,
     graph: null,
     slice_rows: null,
+    engine_module: null,
     model_module: null,
     data: {},
     config: {},

@@ -17,6 +17,7 @@ const numerics: Numerics = {
   threads: 1,
   graph: sha256("graph"),
   slice_rows: 8,
+  engine_module: null,
   model_module: null,
   data: { "train.bin": sha256("train") },
   config: { batch_size: 12, reflex: { heads: [2, 2, 2] }, seed: 1337 },
