@@ -57,19 +57,15 @@ export interface TrainOptions {
 export async function train(
   { preset, config = {}, observer, signal }: TrainOptions = {},
 ): Promise<TrainedRun> {
-  const [{ trainRun }, { resolveRunConfig }, { flattenValues }] = await Promise.all([
+  const [{ trainRun }, { keyWord, resolveTrainConfig }, { flattenValues }] = await Promise.all([
     import("./coordinator/cli/train_run.ts"), // loaded when called, so that `--help` is there at once
-    import("./shared/config/resolve_run_config.ts"),
+    import("./coordinator/cli/resolve_train_config.ts"),
     import("./shared/config/key_values.ts"),
   ]);
   const keys = [...flattenValues(config, "train()")].filter(([, value]) => value !== undefined);
-  const words = keys.map(([key, value]) => `--${key}=${value === null ? "none" : word(value)}`);
-  const resolved = await resolveRunConfig(preset === undefined ? words : [preset, ...words]);
+  const words = keys.map(([key, value]) => keyWord(key, value));
+  const resolved = await resolveTrainConfig(preset === undefined ? words : [preset, ...words]);
   return await trainRun({ config: resolved.config, preset: resolved.preset, observer, signal });
-}
-
-function word(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** What `evaluate` takes. */

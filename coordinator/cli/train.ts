@@ -1,10 +1,9 @@
 import { about, truth } from "../../shared/config/kinds.ts";
-import { readOverrides } from "../../shared/config/overrides.ts";
-import { resolveRunConfig } from "../../shared/config/resolve_run_config.ts";
 import { EXIT } from "../../shared/errors.ts";
-import { openRunDir } from "../../shared/run_dir.ts";
 import { defineCommand } from "./command.ts";
 import { describeDryRun } from "./dry_run.ts";
+import { readOverrides } from "../../shared/config/overrides.ts";
+import { resolveTrainConfig } from "./resolve_train_config.ts";
 import { describeTask, trainConsole } from "./train_console.ts";
 import { trainRun } from "./train_run.ts";
 
@@ -20,7 +19,7 @@ export const command = defineCommand({
   config: ["data", "model", "optimizer", "run", "evaluation", "system", "launch"],
   example: "lockstep train shakespeare-char --data=input.txt --max_iters=2000",
   async run({ options, words }) {
-    const { config, preset, notes } = await resolve(words);
+    const { config, preset, notes } = await resolveTrainConfig(words, { otherNames });
     for (const note of notes) console.error(`note ${note}`);
     if (options.dry_run) {
       console.log(await describeDryRun(config));
@@ -57,27 +56,6 @@ export const command = defineCommand({
 
 /** Options of the command itself, for the hint of the nearest name. */
 const otherNames = ["dry_run"];
-
-/** A resumed run goes on with the configuration it was started with; keys of the command line stand above it. */
-async function resolve(words: string[]) {
-  const first = await resolveRunConfig(words, { otherNames });
-  const { preset, config: { init_from, out_dir } } = first;
-  if (init_from !== "resume") return first;
-  const run = await openRunDir({ out_dir, preset });
-  const keys = readOverrides(words, otherNames).overrides.map(({ name, value }) =>
-    `--${name}=${word(value)}`
-  );
-  const resolved = await resolveRunConfig([run.config, ...keys]);
-  const { config, given } = resolved;
-  // The run's data are prepared already; other data are prepared anew, and refused unless they are the same.
-  const data_dir = given.has("data") && !given.has("data_dir") ? null : config.data_dir;
-  return { ...resolved, preset, config: { ...config, out_dir: run.path, data_dir } };
-}
-
-function word(value: unknown): string {
-  if (value === null) return "none";
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
 
 /** Ctrl-C and SIGTERM: the first ends the run after the step under way, the second at once. */
 function interruptible(): { signal: AbortSignal; end(): void } {

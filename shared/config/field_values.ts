@@ -7,7 +7,7 @@ export function checkValue(field: Field, value: unknown, source: string): void {
 }
 
 /**
- * The value that a word of the command line means to `field`: the first reading (number, truth, none, list, text)
+ * The value that a word of the command line means to `field`: the first reading (none, number, truth, list, text)
  * that it accepts. Throws E_CONFIG if it accepts none.
  *
  * @example
@@ -39,7 +39,7 @@ const truths: ReadonlyMap<string, boolean> = new Map([["true", true], ["1", true
 function readings(word: string): unknown[] {
   const listed = word.replace(/^[[(](.*)[\])]$/, "$1").split(",").map((item) => scalar(item.trim()));
   const none = /^(none|null)$/i.test(word) ? [null] : [];
-  return [scalar(word), readTruth(word), ...none, listed, word].filter((reading) => reading !== undefined);
+  return [...none, scalar(word), readTruth(word), listed, word].filter((reading) => reading !== undefined);
 }
 
 /** The number that a word writes (1e-3, 10_000), or the word. */

@@ -3,33 +3,35 @@ import { LockstepError } from "../errors.ts";
 
 /**
  * Builds of libzmq, best first, by `Deno.build.os` and `Deno.build.arch`. Paths lie in the npm package
- * `zeromq`, whose Node add-ons export libzmq's C interface on Linux and macOS; bare names are a library that
- * the system has. The add-ons for Windows do not export it, so that only an installed libzmq works there.
+ * `zeromq`, whose Node add-ons export libzmq's C interface on Linux and macOS; absolute ones are where systems
+ * install it, as a bare name would be looked for in the current folder. The add-ons for Windows do not export it.
  */
 const LIBRARIES: Record<string, string[]> = {
   "linux-x86_64": [
     "build/linux/x64/node/glibc-127-Release/addon.node", // glibc 2.25 and later
     "build/linux/x64/node/64/addon.node", // glibc 2.17 and later
     "build/linux/x64/node/musl-127-Release/addon.node",
-    "libzmq.so.5",
+    "/usr/lib/x86_64-linux-gnu/libzmq.so.5",
+    "/usr/lib/libzmq.so.5",
   ],
   "linux-aarch64": [
     "build/linux/arm64/node/glibc-127-Release/addon.node",
     "build/linux/arm64/node/musl-127-Release/addon.node",
-    "libzmq.so.5",
+    "/usr/lib/aarch64-linux-gnu/libzmq.so.5",
+    "/usr/lib/libzmq.so.5",
   ],
   "darwin-x86_64": [
     "build/darwin/x64/node/libc-115-Release/addon.node",
     "build/darwin/x64/node/115/addon.node",
-    "libzmq.dylib",
+    "/usr/local/lib/libzmq.dylib",
   ],
   "darwin-aarch64": [
     "build/darwin/arm64/node/libc-115-Release/addon.node",
     "build/darwin/arm64/node/115/addon.node",
-    "libzmq.dylib",
+    "/opt/homebrew/lib/libzmq.dylib",
   ],
-  "windows-x86_64": ["libzmq.dll", "libzmq-5.dll"],
-  "windows-aarch64": ["libzmq.dll", "libzmq-5.dll"],
+  "windows-x86_64": ["C:/Program Files/ZeroMQ/bin/libzmq.dll"],
+  "windows-aarch64": ["C:/Program Files/ZeroMQ/bin/libzmq.dll"],
 };
 
 const SYMBOLS = {
@@ -78,7 +80,7 @@ function openFirst(candidates: string[]): Libzmq {
   const packageUrl = import.meta.resolve("zeromq/package.json");
   const failures: string[] = [];
   for (const candidate of candidates) {
-    const library = candidate.includes("/") ? new URL(candidate, packageUrl) : candidate;
+    const library = candidate.startsWith("build/") ? new URL(candidate, packageUrl) : candidate;
     try {
       return Deno.dlopen(library, SYMBOLS).symbols;
     } catch (error) {

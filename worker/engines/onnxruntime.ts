@@ -78,6 +78,7 @@ class Runtime {
   readonly #cpu: Pointer;
 
   constructor(library: URL) {
+    Deno.env.set("ORT_DISABLE_TELEMETRY", "1"); // read when it is loaded: or it writes logs and tries to reach its maker
     const { symbols } = Deno.dlopen(library, { OrtGetApiBase: { parameters: [], result: "pointer" } });
     const base = viewOf(symbols.OrtGetApiBase());
     const getApi = callable(base.getPointer(0), { parameters: ["u32"], result: "pointer" } as const);

@@ -10,6 +10,7 @@ import type { Engine, EngineOptions } from "./engine.ts";
 const MODULES: Readonly<Record<string, string>> = {
   onnx: "./onnx.ts",
   reference: "./reference.ts",
+  tensorflow: "./tensorflow.ts",
 };
 
 /** True for the path of a user's own engine. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { readTensors, type Tensor } from "../../shared/checkpoint/safetensors.ts";
 import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { refusePickle } from "../../shared/pickle.ts";
 import type { Model } from "./load_model.ts";
 
 /**
@@ -49,6 +50,7 @@ const WEIGHTS = "model.safetensors";
 
 /** The safetensors file that `path` means. */
 export async function findWeights(path: string): Promise<string> {
+  refusePickle(path);
   const kind = await kindOf(path);
   if (kind === "file") return path;
   if (kind === "folder" && await kindOf(join(path, WEIGHTS)) === "file") return join(path, WEIGHTS);

@@ -6,11 +6,12 @@ export const systemKeys = {
   device: choice(["auto", "cpu", "cuda", "webgpu"]).default("auto").register(about, {
     help: "Where to compute; auto takes the first that works of cuda, webgpu on a real GPU, cpu",
   }),
-  engine: wordOr(["auto", "onnx", "reference"], modulePath("a module with your own engine")).default("auto")
+  engine: wordOr(["auto", "onnx", "tensorflow", "reference"], modulePath("a module with your own engine"))
+    .default("auto")
     .register(
       about,
       {
-        help: "What computes: onnx is compiled and fast, reference is plain TensorFlow.js",
+        help: "What computes: onnx is compiled and fast, tensorflow is native, reference is plain JavaScript",
       },
     ),
   dtype: choice(["float32"]).default("float32").register(about, {

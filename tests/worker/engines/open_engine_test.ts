@@ -6,7 +6,7 @@ import { randomBatch, stepOf, withRig } from "./rig.ts";
 
 Deno.test("openEngine() opens every engine that it lists, by name", async () => {
   const model = await tinyModel(tinyConfig());
-  assert.deepEqual(engineNames, ["onnx", "reference"]);
+  assert.deepEqual(engineNames, ["onnx", "reference", "tensorflow"]);
   for (const name of engineNames) {
     await withRig({ model, open: (options) => openEngine(name, options) }, ({ engine }) => {
       assert.deepEqual([engine.name, engine.device], [name, "cpu"]);
@@ -20,7 +20,7 @@ Deno.test("openEngine() refuses an engine that it does not know, and names those
   for (const name of ["xla9", "constructor"]) {
     await assert.rejects(
       withRig({ model, open: (options) => openEngine(name, options) }, () => Promise.resolve()),
-      { code: "E_ENGINE", message: `Cannot use the engine ${name}: known are onnx, reference` },
+      { code: "E_ENGINE", message: `Cannot use the engine ${name}: known are onnx, reference, tensorflow` },
     );
   }
 });

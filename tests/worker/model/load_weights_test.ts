@@ -79,3 +79,9 @@ Deno.test("findWeights() takes a file or a folder with model.safetensors, and re
     await writeTensors(file, []);
     assert.deepEqual([await findWeights(file), await findWeights(dir)], [file, file]);
   }));
+
+Deno.test("loadWeights() refuses a pickle by its name, and says what to do", async () => {
+  const model = await tinyModel(tinyConfig());
+  const read = loadWeights(model, new Float32Array(model.size), "out/ckpt.pt");
+  await assert.rejects(read, { code: "E_PICKLE", message: /docs\/from_nanogpt\.py/ });
+});

@@ -1,0 +1,84 @@
+/**
+ * `deno task setup-tensorflow [--cuda]`: builds the native binding of tfjs-node-gpu against PyPI's TensorFlow. The package's
+ * own installer downloads an old libtensorflow instead; where that has been done, there is nothing to do here. Needs pip (of
+ * the interpreter in PYTHON, else python3) and g++ once; training needs neither.
+ */
+import { dirname, join } from "node:path";
+import { LockstepError } from "../../shared/errors.ts";
+import { BINDING, packageFolder, TENSORFLOW_PACKAGE } from "../../worker/engines/tensorflow_package.ts";
+
+const HEADERS_PACKAGE = "npm:node-api-headers@1.9.0";
+const TENSORFLOW_VERSION = "2.21.0";
+const LIBRARIES = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"];
+
+/** Runs a program to its end; its own output says what went wrong. */
+async function run(program: string, args: string[]): Promise<void> {
+  try {
+    const { success, code } = await new Deno.Command(program, { args, stdin: "null" }).spawn().status;
+    if (success) return;
+    throw new LockstepError("E_ENGINE", `Cannot set up TensorFlow: ${program} ended with status ${code}`);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new LockstepError(
+      "E_ENGINE",
+      `Cannot set up TensorFlow: ${program} is required and is not installed`,
+      { cause },
+    );
+  }
+}
+
+/** `$XDG_CACHE_HOME/lockstep/tensorflow…`: TensorFlow's libraries stay there. */
+function cacheFolder(flavour: string): string {
+  const base = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "/root", ".cache");
+  return join(base, "lockstep", `${flavour}-${TENSORFLOW_VERSION}`);
+}
+
+/** PyPI's TensorFlow, without what only Python needs; kept between runs. */
+async function fetchTensorflow(flavour: string): Promise<string> {
+  const folder = cacheFolder(flavour);
+  const library = join(folder, "tensorflow", LIBRARIES[0]);
+  if (await Deno.stat(library).then(() => true, () => false)) return folder;
+  console.log(`fetching ${flavour} ${TENSORFLOW_VERSION} from PyPI`);
+  const wanted = `${flavour}==${TENSORFLOW_VERSION}`;
+  await run("python3", [
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--no-deps",
+    "--upgrade",
+    "--target",
+    folder,
+    wanted,
+  ]);
+  return folder;
+}
+
+async function build(tensorflow: string): Promise<string> {
+  const folder = await packageFolder(TENSORFLOW_PACKAGE);
+  const headers = await packageFolder(HEADERS_PACKAGE);
+  const libraries = join(tensorflow, "tensorflow");
+  const binding = join(folder, BINDING);
+  await Deno.mkdir(dirname(binding), { recursive: true });
+  console.log("compiling the binding");
+  await run("g++", [
+    ...["-O2", "-std=c++17", "-fPIC", "-shared", "-DNAPI_VERSION=8", "-DNODE_GYP_MODULE_NAME=tfjs_binding"],
+    ...[`-I${join(folder, "binding")}`, `-I${join(headers, "include")}`, `-I${join(libraries, "include")}`],
+    ...["tfjs_backend.cc", "tfjs_binding.cc"].map((name) => join(folder, "binding", name)),
+    ...["-o", `${binding}.new`, `-L${libraries}`, ...LIBRARIES.map((name) => `-l:${name}`)],
+    `-Wl,-rpath,${libraries}`,
+  ]);
+  await Deno.rename(`${binding}.new`, binding);
+  return binding;
+}
+
+if (import.meta.main) {
+  const flavour = Deno.args.includes("--cuda") ? "tensorflow" : "tensorflow-cpu";
+  try {
+    console.log(`built ${await build(await fetchTensorflow(flavour))}`);
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    console.error(`error ${error.code}: ${error.message}`);
+    Deno.exit(error.exitCode);
+  }
+}
