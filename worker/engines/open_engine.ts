@@ -11,6 +11,7 @@ const MODULES: Readonly<Record<string, string>> = {
   onnx: "./onnx.ts",
   reference: "./reference.ts",
   tensorflow: "./tensorflow.ts",
+  webgpu: "./webgpu.ts",
 };
 
 /** True for the path of a user's own engine. */

@@ -4,7 +4,7 @@
  * mixing heads never moves data.
  */
 import * as tf from "@tensorflow/tfjs";
-import { gelu, geluTanh, largest, layerNorm, linear, projectHeads } from "./ops.ts";
+import { embed, gelu, geluTanh, largest, layerNorm, linear, projectHeads } from "./ops.ts";
 import type { ModelConfig } from "../../shared/config/model_config.ts";
 import type { ModelContext, Parameters, ParameterSpec, ReflexConfig } from "./model.ts";
 
@@ -130,7 +130,7 @@ export function logits(
   const projections = headProjections(params, config);
 
   const wte = matrix("transformer.wte");
-  const embedded = tf.gather(wte, tf.reshape(tokens, [B * T]) as tf.Tensor1D); // (N, C)
+  const embedded = embed(wte, tf.reshape(tokens, [B * T]) as tf.Tensor1D); // (N, C)
   const positions = context.positions(matrix("transformer.wpe"), T); // broadcasts to (B, T, C)
   let h = context.dropout(
     tf.reshape(tf.add(tf.reshape(embedded, [B, T, C]), positions), [B * T, C]) as tf.Tensor2D,

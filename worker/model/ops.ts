@@ -69,6 +69,26 @@ const normalize = fused(([x]: [tf.Tensor2D], save) => {
   };
 });
 
+/**
+ * Rows of a table (V, C) by int32 ids (N): (N, C). The gradient adds rows that share an id. WebGPU's own sum by segments adds in
+ * whatever order its threads come, with other bits each time; there it is the product with a one-hot matrix.
+ */
+export function embed(table: tf.Tensor2D, ids: tf.Tensor1D): tf.Tensor2D {
+  const count = table.shape[0];
+  const op = fused(([table]: [tf.Tensor2D], save) => {
+    save([ids]);
+    return {
+      value: tf.gather(table, ids),
+      gradFunc: (dy, saved) => {
+        const ids = saved[0] as tf.Tensor1D;
+        if (tf.getBackend() !== "webgpu") return tf.unsortedSegmentSum(dy, ids, count);
+        return tf.matMul(tf.oneHot(ids, count, 1, 0, "float32"), dy, true, false);
+      },
+    };
+  });
+  return op(table);
+}
+
 /** Layer norm of x (N, C) with gain (C) and, if given, bias (C). Ba et al. 2016, arXiv:1607.06450. */
 export function layerNorm(x: tf.Tensor2D, weight: tf.Tensor1D, bias?: tf.Tensor1D): tf.Tensor2D {
   const y: tf.Tensor2D = tf.mul(normalize(x), weight);

@@ -4,14 +4,18 @@ import { about, choice, modulePath, optional, text, truth, wholeNumber, wordOr }
 /** Keys of the machine: what computes, and how much it says. */
 export const systemKeys = {
   device: choice(["auto", "cpu", "cuda", "webgpu"]).default("auto").register(about, {
-    help: "Where to compute; auto takes the first that works of cuda, webgpu on a real GPU, cpu",
+    help: "Where to compute; auto is cpu, cuda takes the engine tensorflow, webgpu the engine of that name",
   }),
-  engine: wordOr(["auto", "onnx", "tensorflow", "reference"], modulePath("a module with your own engine"))
+  engine: wordOr(
+    ["auto", "onnx", "tensorflow", "webgpu", "reference"],
+    modulePath("a module with your own engine"),
+  )
     .default("auto")
     .register(
       about,
       {
-        help: "What computes: onnx is compiled and fast, tensorflow is native, reference is plain JavaScript",
+        help:
+          "What computes: onnx is compiled and fast, tensorflow native, webgpu on any GPU, reference plain JavaScript",
       },
     ),
   dtype: choice(["float32"]).default("float32").register(about, {

@@ -25,9 +25,30 @@ Deno.test({
   },
 });
 
-Deno.test("chooseEngine() refuses a device that no engine computes on", () => {
-  assert.throws(() => chooseEngine({ engine: "auto", device: "cuda" }), {
+Deno.test("chooseEngine() takes webgpu where that device is named", () => {
+  const { name, device } = chooseEngine({ engine: "auto", device: "webgpu" });
+  assert.deepEqual([name, device], ["webgpu", "webgpu"]);
+});
+
+Deno.test("chooseEngine() refuses a device on which the engine does not compute", () => {
+  assert.throws(() => chooseEngine({ engine: "onnx", device: "webgpu" }), {
     code: "E_ENGINE",
-    message: "Cannot compute on cuda: no engine for it is built yet; use --device=cpu",
+    message: "Cannot compute on webgpu with the engine onnx: it computes on cpu",
   });
+  assert.equal(chooseEngine({ engine: "./mine.ts", device: "webgpu" }).device, "webgpu");
+});
+
+const hasNvidia = await Deno.stat("/dev/nvidiactl").then(() => true, () => false);
+
+Deno.test({
+  name: `chooseEngine() refuses cuda where no NVIDIA GPU shows${hasNvidia ? " (skipped: there is one)" : ""}`,
+  ignore: hasNvidia,
+  fn() {
+    for (const engine of ["auto", "tensorflow"]) {
+      assert.throws(() => chooseEngine({ engine, device: "cuda" }), {
+        code: "E_ENGINE",
+        message: /no NVIDIA GPU/,
+      });
+    }
+  },
 });

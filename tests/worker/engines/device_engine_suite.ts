@@ -1,24 +1,31 @@
-/** The contract on native TensorFlow. Run by tensorflow_test.ts in a process of its own, whose packages enter no lock file. */
+/**
+ * The contract on an engine that needs more than this checkout: `deno test -A --no-lock device_engine_suite.ts -- NAME`. Run
+ * by device_engines_test.ts in a process of its own, so that its packages enter no lock file.
+ */
 import assert from "node:assert/strict";
 import { basename } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { open } from "../../../worker/engines/tensorflow.ts";
+import { openEngine } from "../../../worker/engines/open_engine.ts";
+import type { EngineOptions } from "../../../worker/engines/engine.ts";
 import { verify } from "../../../worker/verify.ts";
 import { fixtureDirectories } from "../../fixtures.ts";
 import { tinyConfig, tinyModel } from "../tiny_model.ts";
 import { engineContract } from "./contract.ts";
 import { KEY, randomBatch, withRig } from "./rig.ts";
 
-engineContract({ name: "tensorflow", open, threads: [1] });
+const [name] = Deno.args;
+const open = (options: EngineOptions) => openEngine(name, options);
+
+engineContract({ name, open, threads: [1] });
 
 for (const directory of fixtureDirectories()) {
-  Deno.test(`verify() passes on tensorflow: ${basename(directory)}`, async () => {
-    const verdict = await verify(directory, "tensorflow");
+  Deno.test(`verify() passes on ${name}: ${basename(directory)}`, async () => {
+    const verdict = await verify(directory, name);
     assert.ok(verdict.pass, JSON.stringify(verdict));
   });
 }
 
-Deno.test("tensorflow: no tensor is left behind by 500 steps", async () => {
+Deno.test(`${name}: no tensor is left behind by 500 steps`, async () => {
   const model = await tinyModel(tinyConfig({ n_layer: 1, dropout: 0.2 }));
   const shape = { batchSize: 2, length: 4 };
   const batch = randomBatch(model.config, shape);
