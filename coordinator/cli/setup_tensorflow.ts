@@ -40,7 +40,7 @@ async function fetchTensorflow(flavour: string): Promise<string> {
   if (await Deno.stat(library).then(() => true, () => false)) return folder;
   console.log(`fetching ${flavour} ${TENSORFLOW_VERSION} from PyPI`);
   const wanted = `${flavour}==${TENSORFLOW_VERSION}`;
-  await run("python3", [
+  await run(Deno.env.get("PYTHON") ?? "python3", [
     "-m",
     "pip",
     "install",
