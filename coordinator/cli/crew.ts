@@ -7,6 +7,7 @@ import { runWorker } from "../../worker/worker.ts";
 import { openControlServer } from "../control_server.ts";
 import { launchLocal } from "../launch/local.ts";
 import { Members } from "../members.ts";
+import { fetchEngine } from "./fetch_engine.ts";
 
 /** The members of a run and the way to end them. */
 export interface Crew {
@@ -19,6 +20,8 @@ export interface Crew {
 
 export interface CrewOptions {
   readonly count: number;
+  /** What the members compute with: its package is fetched before they start. */
+  readonly engine: string;
   readonly verbose: boolean;
   /** Whether members are processes of their own that talk over sockets; by default if there are several. */
   readonly sockets?: boolean;
@@ -69,9 +72,10 @@ function musterOne(): Crew {
 
 /** Every socket lies in `directory`, so that nothing is left of members that were killed. */
 async function musterProcesses(
-  { count, verbose, endpoint }: CrewOptions,
+  { count, engine, verbose, endpoint }: CrewOptions,
   directory: IpcDirectory,
 ): Promise<Crew> {
+  await fetchEngine(engine);
   const server = await openControlServer({ endpoint: endpoint ?? directory.endpoint("control") });
   const workers = launchLocal({ count, endpoint: server.endpoint, directory, verbose });
   const close = async () => {

@@ -1,4 +1,5 @@
 /** Evaluates a trained run: what `eval` and the library's `evaluate` call. */
+import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { configHash } from "../../shared/config/config_hash.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { openEvals } from "../../shared/metrics.ts";
@@ -37,7 +38,7 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const snapshot = await readSnapshot(saved.checkpoint);
   const config = { ...saved.config, ...overrides };
   const { count } = chooseWorkers(config);
-  const crew = await musterCrew({ count, verbose: config.verbose });
+  const crew = await musterCrew({ count, engine: chooseEngine(config).name, verbose: config.verbose });
   try {
     const nothing = Array.from({ length: count }, () => []);
     await formMembers(crew.members, {

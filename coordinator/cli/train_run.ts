@@ -100,6 +100,7 @@ async function trainIn(
   await store.sweep();
   const crew = await musterCrew({
     ...workers,
+    engine: chooseEngine(config).name,
     verbose: config.verbose,
     endpoint: config.rdzv_endpoint === null ? undefined : rendezvousEndpoint(config.rdzv_endpoint),
   });

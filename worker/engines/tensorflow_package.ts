@@ -1,10 +1,8 @@
 import { fileURLToPath } from "node:url";
+import { ENGINE_PACKAGES } from "./engine_packages.ts";
 
-/**
- * TensorFlow.js for native TensorFlow. Its version is written here and not in deno.json, because `deno task` fetches all that
- * stands there at its first start, and most runs never use this.
- */
-export const TENSORFLOW_PACKAGE = "npm:@tensorflow/tfjs-node-gpu@4.22.0";
+/** TensorFlow.js for native TensorFlow. */
+export const TENSORFLOW_PACKAGE = ENGINE_PACKAGES.tensorflow;
 
 /** The native part, inside the package's folder. */
 export const BINDING = "lib/napi-v8/tfjs_binding.node";

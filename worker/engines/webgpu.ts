@@ -2,10 +2,8 @@ import type { ModelConfig } from "../../shared/config/model_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { queryBlocks } from "../model/ops.ts";
 import { EagerEngine } from "./eager.ts";
+import { ENGINE_PACKAGES } from "./engine_packages.ts";
 import type { BatchShape, Engine, EngineOptions, Trainer } from "./engine.ts";
-
-/** TensorFlow.js on WebGPU; its version is written here for the reason that TENSORFLOW_PACKAGE gives. */
-const WEBGPU_PACKAGE = "npm:@tensorflow/tfjs-backend-webgpu@4.22.0";
 
 /** TensorFlow.js op by op on Deno's own WebGPU: any vendor's GPU, no CUDA. Throws E_ENGINE where there is no adapter. */
 export async function open(options: EngineOptions): Promise<Engine> {
@@ -16,7 +14,7 @@ export async function open(options: EngineOptions): Promise<Engine> {
       "Cannot use the engine webgpu as no adapter answers: a GPU with a Vulkan, Metal or D3D12 driver is required (libvulkan on Linux)",
     );
   }
-  await import(WEBGPU_PACKAGE);
+  await import(ENGINE_PACKAGES.webgpu);
   return new WebGpuEngine(options, adapter.limits.maxStorageBufferBindingSize);
 }
 
