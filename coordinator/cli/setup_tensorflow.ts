@@ -4,6 +4,7 @@
  * the interpreter in PYTHON, else python3) and g++ once; training needs neither.
  */
 import { dirname, join } from "node:path";
+import { cacheFolder } from "../../shared/cache_folder.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { BINDING, packageFolder, TENSORFLOW_PACKAGE } from "../../worker/engines/tensorflow_package.ts";
 
@@ -27,15 +28,12 @@ async function run(program: string, args: string[]): Promise<void> {
   }
 }
 
-/** `$XDG_CACHE_HOME/lockstep/tensorflow…`: TensorFlow's libraries stay there. */
-function cacheFolder(flavour: string): string {
-  const base = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "/root", ".cache");
-  return join(base, "lockstep", `${flavour}-${TENSORFLOW_VERSION}`);
-}
-
-/** PyPI's TensorFlow, without what only Python needs; kept between runs. */
+/** PyPI's TensorFlow, without what only Python needs; kept in the cache folder between runs. */
 async function fetchTensorflow(flavour: string): Promise<string> {
-  const folder = cacheFolder(flavour);
+  const folder = cacheFolder(`${flavour}-${TENSORFLOW_VERSION}`);
+  if (folder === undefined) {
+    throw new LockstepError("E_ENGINE", "Cannot set up TensorFlow: HOME must name the folder of this user");
+  }
   const library = join(folder, "tensorflow", LIBRARIES[0]);
   if (await Deno.stat(library).then(() => true, () => false)) return folder;
   console.log(`fetching ${flavour} ${TENSORFLOW_VERSION} from PyPI`);

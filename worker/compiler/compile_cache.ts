@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { cacheFolder } from "../../shared/cache_folder.ts";
 import { canonicalHash, sha256 } from "../../shared/hash.ts";
 import { type DropoutSite, gradientOutput, parameterInput } from "../model/programs.ts";
 import { compileGraph, type ProgramSpec } from "./compile.ts";
@@ -50,7 +51,7 @@ export async function compileOnnx(spec: ProgramSpec, threads: number): Promise<O
     config: { ...model.config },
     source: model.source,
   });
-  const directory = cacheDirectory();
+  const directory = cacheFolder("programs");
   const found = directory === undefined ? undefined : await read(join(directory, key));
   if (found !== undefined) return found;
   const { graph, sites } = await compileGraph(spec);
@@ -60,14 +61,6 @@ export async function compileOnnx(spec: ProgramSpec, threads: number): Promise<O
   const program = { bytes: encodeOnnx(lowerOnnx(viewed, options)), sites, inputs, outputs };
   if (directory !== undefined) await write(join(directory, key), program);
   return program;
-}
-
-/** `$XDG_CACHE_HOME/lockstep/programs` or the platform's own place for caches; undefined where there is none. */
-function cacheDirectory(): string | undefined {
-  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
-  const base = Deno.env.get("XDG_CACHE_HOME") ??
-    (home && join(home, Deno.build.os === "darwin" ? "Library/Caches" : ".cache"));
-  return base && join(base, "lockstep", "programs");
 }
 
 async function read(path: string): Promise<OnnxProgram | undefined> {

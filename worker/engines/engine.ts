@@ -56,9 +56,14 @@ export interface EngineMemory {
   readonly slice: Region | null;
 }
 
+/** Where an engine computes. */
+export type Device = "cpu" | "cuda" | "webgpu";
+
 export interface EngineOptions {
   readonly model: Model;
   readonly memory: EngineMemory;
+  /** Where to compute, for an engine that can do so in several places; left out, it takes what there is. */
+  readonly device?: Device;
   /** Threads of one computation: part of a run's numerics. */
   readonly threads: number;
 }
