@@ -2,12 +2,12 @@ import { LockstepError } from "../../shared/errors.ts";
 import { memoryPair } from "../../shared/protocol/channel.ts";
 import { createIpcDirectory, type IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { Compute } from "../../worker/compute.ts";
+import { fetchEngine, hasPackage } from "../../worker/engines/fetch_engine.ts";
 import { LocalReducing } from "../../worker/local_reducing.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { openControlServer } from "../control_server.ts";
 import { launchLocal } from "../launch/local.ts";
 import { Members } from "../members.ts";
-import { fetchEngine } from "./fetch_engine.ts";
 
 /** The members of a run and the way to end them. */
 export interface Crew {
@@ -22,6 +22,8 @@ export interface CrewOptions {
   readonly count: number;
   /** What the members compute with: its package is fetched before they start. */
   readonly engine: string;
+  /** NVIDIA GPUs that the members have, as CUDA_VISIBLE_DEVICES names them: member i sees the i-th, and they go round. */
+  readonly gpus?: readonly string[];
   readonly verbose: boolean;
   /** Whether members are processes of their own that talk over sockets; by default if there are several. */
   readonly sockets?: boolean;
@@ -34,8 +36,9 @@ const GRACE_MS = 10_000;
 
 /** Starts the members: in this process for one, without any socket; as processes of their own for more, or if told to. */
 export async function musterCrew(options: CrewOptions): Promise<Crew> {
-  const { count, sockets = count > 1 } = options;
-  if (!sockets) return musterOne();
+  const { count, engine, gpus = [], sockets = count > 1 } = options;
+  // A package has a lock file of its own, and a GPU an environment of its own: both belong to a process.
+  if (!sockets && !hasPackage(engine) && gpus.length === 0) return musterOne();
   const directory = createIpcDirectory();
   try {
     return await musterProcesses(options, directory);
@@ -72,12 +75,12 @@ function musterOne(): Crew {
 
 /** Every socket lies in `directory`, so that nothing is left of members that were killed. */
 async function musterProcesses(
-  { count, engine, verbose, endpoint }: CrewOptions,
+  { count, engine, gpus, verbose, endpoint }: CrewOptions,
   directory: IpcDirectory,
 ): Promise<Crew> {
-  await fetchEngine(engine);
+  const runOptions = await fetchEngine(engine);
   const server = await openControlServer({ endpoint: endpoint ?? directory.endpoint("control") });
-  const workers = launchLocal({ count, endpoint: server.endpoint, directory, verbose });
+  const workers = launchLocal({ count, endpoint: server.endpoint, directory, verbose, runOptions, gpus });
   const close = async () => {
     await server.close();
     directory.remove();

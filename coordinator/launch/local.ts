@@ -21,6 +21,10 @@ export interface LaunchOptions {
   /** Where the workers' data sockets lie. */
   readonly directory: IpcDirectory;
   readonly verbose: boolean;
+  /** Further options of `deno run`: which lock file. */
+  readonly runOptions?: readonly string[];
+  /** Names of NVIDIA GPUs: the worker of local rank i sees the i-th only, and they go round. */
+  readonly gpus?: readonly string[];
 }
 
 /** What a worker may do: read data, write the compile cache, load native libraries; start nothing, reach no network. */
@@ -37,13 +41,23 @@ const KEPT_LINES = 20;
  * that closes then. They are no part of this process's group: what an interrupt from the terminal means to them is
  * decided here.
  */
-export function launchLocal({ count, endpoint, directory, verbose }: LaunchOptions): LocalWorkers {
+export function launchLocal(
+  { count, endpoint, directory, verbose, runOptions = [], gpus = [] }: LaunchOptions,
+): LocalWorkers {
   const ids = Array.from({ length: count }, (_, i) => `worker-${i}`);
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => {}); // whoever waits for members is told
   let ending = false;
   const children = ids.map((id, localRank) => {
-    const child = start({ id, localRank, endpoint, dataEndpoint: directory.endpoint(id), verbose });
+    const child = start({
+      id,
+      localRank,
+      endpoint,
+      dataEndpoint: directory.endpoint(id),
+      verbose,
+      runOptions,
+      env: gpuEnvironment(gpus, localRank),
+    });
     const stderr = keepStderr(child.stderr);
     child.status.then(async ({ code, signal }) => {
       if (ending) return;
@@ -86,10 +100,21 @@ export function launchLocal({ count, endpoint, directory, verbose }: LaunchOptio
   };
 }
 
+/** What a worker's process sees of the machine's NVIDIA GPUs; with none to deal, all of them. */
+export function gpuEnvironment(gpus: readonly string[], localRank: number): Record<string, string> {
+  return gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: gpus[localRank % gpus.length] };
+}
+
+interface StartOptions extends Required<Pick<LaunchOptions, "endpoint" | "verbose" | "runOptions">> {
+  readonly id: string;
+  readonly localRank: number;
+  readonly dataEndpoint: string;
+  readonly env: Record<string, string>;
+}
+
 function start(
-  options: { id: string; localRank: number; endpoint: string; dataEndpoint: string; verbose: boolean },
+  { id, localRank, endpoint, dataEndpoint, verbose, runOptions, env }: StartOptions,
 ): Deno.ChildProcess {
-  const { id, localRank, endpoint, dataEndpoint, verbose } = options;
   const words = [
     `--endpoint=${endpoint}`,
     `--data-endpoint=${dataEndpoint}`,
@@ -98,7 +123,18 @@ function start(
     ...(verbose ? ["--verbose"] : []),
   ];
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "--cached-only", ...PERMISSIONS, PROGRAM, "worker", ...words],
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--cached-only",
+      ...runOptions,
+      ...PERMISSIONS,
+      PROGRAM,
+      "worker",
+      ...words,
+    ],
+    env,
     detached: true,
     stdin: "piped", // never written to: its end tells the worker that this process is gone
     stdout: "null",

@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cacheFolder } from "../../shared/cache_folder.ts";
+import { LockstepError } from "../../shared/errors.ts";
+import { sha256 } from "../../shared/hash.ts";
+import { ENGINE_PACKAGES } from "./engine_packages.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/**
+ * Has Deno fetch the package of an engine that is not in deno.json. Resolves to the options of `deno run` for processes that
+ * use it; none for an engine without one. They get a lock file of their own in the cache folder, the program's and the
+ * package: in the program's own it would be fetched by every later `deno task`. Throws E_ENGINE where it cannot be had.
+ */
+export async function fetchEngine(name: string): Promise<string[]> {
+  if (!hasPackage(name)) return [];
+  const specifier = ENGINE_PACKAGES[name];
+  const known = await readIfThere(join(ROOT, "deno.lock"));
+  const folder = cacheFolder("locks");
+  if (known === undefined || folder === undefined) {
+    await fetch(name, "--no-lock");
+    return ["--no-lock"];
+  }
+  const lock = join(folder, `${name}-${sha256(known + specifier).slice(0, 16)}.json`);
+  if (await readIfThere(lock) === undefined) {
+    // Another run may do the same at this moment.
+    const unfinished = `${lock}.${crypto.randomUUID()}`;
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(unfinished, known);
+    await fetch(name, `--lock=${unfinished}`);
+    await Deno.rename(unfinished, lock);
+  } else {
+    await fetch(name, `--lock=${lock}`);
+  }
+  return [`--lock=${lock}`];
+}
+
+/** True for an engine that needs an npm package beside those of deno.json. */
+export function hasPackage(name: string): boolean {
+  return Object.hasOwn(ENGINE_PACKAGES, name);
+}
+
+async function fetch(name: string, lockOption: string): Promise<void> {
+  const specifier = ENGINE_PACKAGES[name];
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["cache", "--quiet", `--config=${join(ROOT, "deno.json")}`, lockOption, specifier],
+    stdin: "null",
+  }).output();
+  if (success) return;
+  const reason = new TextDecoder().decode(stderr).trim().split("\n")[0];
+  throw new LockstepError(
+    "E_ENGINE",
+    `Cannot use the engine ${name} as ${specifier} cannot be fetched: ${reason}`,
+  );
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
