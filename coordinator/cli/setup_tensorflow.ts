@@ -7,26 +7,11 @@ import { dirname, join } from "node:path";
 import { cacheFolder } from "../../shared/cache_folder.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { BINDING, packageFolder, TENSORFLOW_PACKAGE } from "../../worker/engines/tensorflow_package.ts";
+import { pipInstall, runSetup } from "./pip_install.ts";
 
 const HEADERS_PACKAGE = "npm:node-api-headers@1.9.0";
 const TENSORFLOW_VERSION = "2.21.0";
 const LIBRARIES = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"];
-
-/** Runs a program to its end; its own output says what went wrong. */
-async function run(program: string, args: string[]): Promise<void> {
-  try {
-    const { success, code } = await new Deno.Command(program, { args, stdin: "null" }).spawn().status;
-    if (success) return;
-    throw new LockstepError("E_ENGINE", `Cannot set up TensorFlow: ${program} ended with status ${code}`);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new LockstepError(
-      "E_ENGINE",
-      `Cannot set up TensorFlow: ${program} is required and is not installed`,
-      { cause },
-    );
-  }
-}
 
 /** PyPI's TensorFlow, without what only Python needs; kept in the cache folder between runs. */
 async function fetchTensorflow(flavour: string): Promise<string> {
@@ -37,18 +22,7 @@ async function fetchTensorflow(flavour: string): Promise<string> {
   const library = join(folder, "tensorflow", LIBRARIES[0]);
   if (await Deno.stat(library).then(() => true, () => false)) return folder;
   console.log(`fetching ${flavour} ${TENSORFLOW_VERSION} from PyPI`);
-  const wanted = `${flavour}==${TENSORFLOW_VERSION}`;
-  await run(Deno.env.get("PYTHON") ?? "python3", [
-    "-m",
-    "pip",
-    "install",
-    "--quiet",
-    "--no-deps",
-    "--upgrade",
-    "--target",
-    folder,
-    wanted,
-  ]);
+  await pipInstall({ what: "TensorFlow", folder, packages: [`${flavour}==${TENSORFLOW_VERSION}`] });
   return folder;
 }
 
@@ -59,7 +33,8 @@ async function build(tensorflow: string): Promise<string> {
   const binding = join(folder, BINDING);
   await Deno.mkdir(dirname(binding), { recursive: true });
   console.log("compiling the binding");
-  await run("g++", [
+  await runSetup("TensorFlow", [
+    "g++",
     ...["-O2", "-std=c++17", "-fPIC", "-shared", "-DNAPI_VERSION=8", "-DNODE_GYP_MODULE_NAME=tfjs_binding"],
     ...[`-I${join(folder, "binding")}`, `-I${join(headers, "include")}`, `-I${join(libraries, "include")}`],
     ...["tfjs_backend.cc", "tfjs_binding.cc"].map((name) => join(folder, "binding", name)),

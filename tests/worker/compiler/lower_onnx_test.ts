@@ -3,28 +3,9 @@ import fc from "fast-check";
 import { Graph } from "../../../worker/compiler/graph.ts";
 import { lowerOnnx } from "../../../worker/compiler/lower_onnx.ts";
 import type { Op } from "../../../worker/compiler/op.ts";
+import { assertClose, graphOf } from "./graph_of_op.ts";
 import { OP_EXAMPLES, type OpExample, OPS } from "./op_examples.ts";
-import { f32, i32, runGraph, type Value } from "./run_graph.ts";
-
-/** A graph of one node, its inputs a, b, … and its outputs 0, 1, …. */
-function graphOf<K extends Op>(op: K, { inputs, attrs }: OpExample<K>): Graph {
-  const graph = new Graph();
-  const operands = inputs.map((value, i) => graph.input(`in${i}`, value));
-  graph.add(op, operands, attrs).forEach((value, i) => graph.output(`out${i}`, value));
-  return graph;
-}
-
-function assertClose(actual: Value, expected: Value, tolerance = 1e-6): void {
-  assert.deepEqual([actual.dtype, actual.shape], [expected.dtype, expected.shape]);
-  actual.data.forEach((x, i) => {
-    const wanted = expected.data[i];
-    if (x === wanted) return;
-    assert.ok(
-      Math.abs(x - wanted) <= tolerance * Math.max(1, Math.abs(wanted)),
-      `[${i}]: ${x}, not ${wanted}`,
-    );
-  });
-}
+import { f32, i32, runGraph } from "./run_graph.ts";
 
 async function assertExample<K extends Op>(op: K, example: OpExample<K>): Promise<void> {
   const feeds = Object.fromEntries(example.inputs.map((value, i) => [`in${i}`, value]));
