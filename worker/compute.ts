@@ -6,7 +6,7 @@ import { sha256File } from "../shared/hash.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Request } from "../shared/tasks/task.ts";
 import { Arena, type Region, type SharedArena } from "./arena.ts";
-import { chooseEngine } from "./engines/choose_engine.ts";
+import { chosenEngine } from "./engines/decide_engine.ts";
 import type { Engine } from "./engines/engine.ts";
 import { isEnginePath, openEngine } from "./engines/open_engine.ts";
 import { sliceRows } from "./engines/slices.ts";
@@ -87,7 +87,7 @@ export class Compute implements Computing {
     const replica = await Replica.create(config);
     this.#loaded = { replica, dataset, engines: [] };
     const { model } = replica;
-    const { name, device } = chooseEngine(config);
+    const { engine: name, device } = chosenEngine(config);
     return {
       engine: name,
       device,
@@ -168,7 +168,8 @@ export class Compute implements Computing {
     const { config, model, module, state } = replica;
     const kernels = bindKernels(module, { arena });
     const memory = { kernels, parameters: state.region("parameters"), slice };
-    const engine = await openEngine(chooseEngine(config).name, { model, memory, threads: config.threads });
+    const { engine: name, device } = chosenEngine(config);
+    const engine = await openEngine(name, { model, memory, device, threads: config.threads });
     engines.push(engine);
     return engine;
   }

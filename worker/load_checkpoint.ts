@@ -8,6 +8,7 @@ import type { RunDir } from "../shared/run_dir.ts";
 import { type CheckpointChoice, openSavedRun } from "../shared/saved_run.ts";
 import { Arena } from "./arena.ts";
 import { chooseEngine } from "./engines/choose_engine.ts";
+import { overrideEngine } from "./engines/decide_engine.ts";
 import { openEngine } from "./engines/open_engine.ts";
 import { loadKernels } from "./kernels/kernels.ts";
 import { LoadedCheckpoint } from "./loaded_checkpoint.ts";
@@ -37,8 +38,7 @@ export async function loadCheckpoint(path: string, options: LoadOptions = {}): P
   const { dir, config: saved, checkpoint } = await openSavedRun(path, options.checkpoint);
   const config = {
     ...saved,
-    engine: options.engine ?? saved.engine,
-    device: options.device ?? saved.device,
+    ...overrideEngine(saved, options),
     data_dir: options.dataDir ?? saved.data_dir,
   };
   const model = await loadModel(modelConfig(config), config.model);
@@ -47,7 +47,8 @@ export async function loadCheckpoint(path: string, options: LoadOptions = {}): P
   const parameters = arena.region("parameters");
   await loadWeights(model, parameters.view, join(checkpoint.path, "model.safetensors"));
   const memory = { kernels: await loadKernels(arena), parameters, slice: null };
-  const engine = await openEngine(chooseEngine(config).name, { model, memory, threads: config.threads });
+  const { name, device } = await chooseEngine(config);
+  const engine = await openEngine(name, { model, memory, device, threads: config.threads });
   return new LoadedCheckpoint({
     step: checkpoint.step,
     valLoss: checkpoint.state.val_loss,

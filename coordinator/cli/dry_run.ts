@@ -15,8 +15,8 @@ import { resolveData } from "./train_run.ts";
 export async function describeDryRun(given: RunConfig): Promise<string> {
   const config = await resolveData(given);
   const model = await loadModel(modelConfig(config), config.model);
-  const { count, reason } = chooseWorkers(config);
-  const engine = chooseEngine(config);
+  const engine = await chooseEngine(config);
+  const { count, reason } = chooseWorkers(config, engine);
   const { batch_size, block_size, gradient_accumulation_steps: V } = config;
   const tokens = V * batch_size * block_size;
   const flops = flopsPerToken(model.config, model.parameters, block_size) * tokens;

@@ -1,5 +1,6 @@
 /** Evaluates a trained run: what `eval` and the library's `evaluate` call. */
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
+import { overrideEngine } from "../../worker/engines/decide_engine.ts";
 import { configHash } from "../../shared/config/config_hash.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { openEvals } from "../../shared/metrics.ts";
@@ -36,9 +37,11 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const saved = await openSavedRun(run, checkpoint);
   for (const warning of saved.checkpoint.warnings) onWarning?.(warning);
   const snapshot = await readSnapshot(saved.checkpoint);
-  const config = { ...saved.config, ...overrides };
-  const { count } = chooseWorkers(config);
-  const crew = await musterCrew({ count, engine: chooseEngine(config).name, verbose: config.verbose });
+  const asked = { ...saved.config, ...overrides, ...overrideEngine(saved.config, overrides) };
+  const engine = await chooseEngine(asked);
+  const config = { ...asked, engine: engine.name, device: engine.device };
+  const { count, gpus } = chooseWorkers(config, engine);
+  const crew = await musterCrew({ count, gpus, engine: engine.name, verbose: config.verbose });
   try {
     const nothing = Array.from({ length: count }, () => []);
     await formMembers(crew.members, {

@@ -66,13 +66,16 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
   };
 }
 
-/** `cpu, engine onnx (compiled, the fastest on a CPU), 2 workers × 1 thread (…), run in out/sort-demo` */
-function describePlan({ engine, device, workers, threads, reason, runDir, step }: RunPlan): string {
+/** `device cpu, engine onnx, 2 workers × 1 thread (…); run in out/sort-demo`, and a line for a GPU. */
+function describePlan(
+  { engine, device, hardware, workers, threads, reason, runDir, step }: RunPlan,
+): string {
   const count = `${workers} ${workers === 1 ? "worker" : "workers"} × ${threads} ${
     threads === 1 ? "thread" : "threads"
   }`;
   const from = step === 0 ? "" : ` from step ${step}`;
-  return `device ${device}, engine ${engine}, ${count} (${reason}); run in ${runDir}${from}`;
+  const plan = `device ${device}, engine ${engine}, ${count} (${reason}); run in ${runDir}${from}`;
+  return hardware === null ? plan : `${plan}\n${device}: ${hardware}`;
 }
 
 /** nanoGPT's log line, with tokens/s and time left. */

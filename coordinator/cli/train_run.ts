@@ -41,6 +41,8 @@ export interface TrainObserver extends RunObserver {
 export interface RunPlan {
   readonly engine: string;
   readonly device: string;
+  /** The adapter and its limits, in words; null for a CPU. */
+  readonly hardware: string | null;
   readonly workers: number;
   readonly threads: number;
   readonly reason: string;
@@ -59,13 +61,14 @@ export async function trainRun(
   { config: given, preset, observer = {}, signal }: TrainRunOptions,
 ): Promise<TrainedRun> {
   const config = await resolveData(given, observer);
-  const workers = chooseWorkers(config);
-  const engine = chooseEngine(config);
+  const engine = await chooseEngine(config);
+  const workers = chooseWorkers(config, engine);
   const opened = await openRun(config, { preset, engine });
   for (const warning of opened.warnings) observer.warn?.(warning);
   observer.plan?.({
     engine: engine.name,
     device: engine.device,
+    hardware: engine.hardware,
     workers: workers.count,
     threads: config.threads,
     reason: `${engine.reason}; ${workers.reason}`,
@@ -73,7 +76,8 @@ export async function trainRun(
     step: opened.snapshot?.step ?? 0,
   });
   try {
-    const result = await trainIn(opened, { config, workers, observer, signal });
+    const chosen = { ...config, engine: engine.name, device: engine.device };
+    const result = await trainIn(opened, { config: chosen, workers, observer, signal });
     return { ...result, runDir: opened.dir.path, config };
   } catch (error) {
     await opened.abandon();
@@ -82,6 +86,7 @@ export async function trainRun(
 }
 
 interface TrainInOptions {
+  /** With the engine and the device that were chosen. */
   readonly config: RunConfig;
   readonly workers: WorkerChoice;
   readonly observer: TrainObserver;
@@ -100,7 +105,7 @@ async function trainIn(
   await store.sweep();
   const crew = await musterCrew({
     ...workers,
-    engine: chooseEngine(config).name,
+    engine: config.engine,
     verbose: config.verbose,
     endpoint: config.rdzv_endpoint === null ? undefined : rendezvousEndpoint(config.rdzv_endpoint),
   });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readEvals, readMetrics } from "../../shared/metrics.ts";
 import { PROGRAM, sandbox, TINY } from "./support.ts";
 
-const RUN = [...TINY, "--nproc_per_node=1", "--eval_items=8"];
+const RUN = [...TINY, "--device=cpu", "--nproc_per_node=1", "--eval_items=8"];
 
 Deno.test("train prints what computes and why, nanoGPT's lines, figures, the run's directory and what to try next", async () => {
   await using box = await sandbox();
@@ -12,7 +12,7 @@ Deno.test("train prints what computes and why, nanoGPT's lines, figures, the run
   const [first, ...lines] = out.trimEnd().split("\n");
   assert.equal(
     first,
-    "device cpu, engine onnx, 1 worker × 1 thread (compiled, the fastest on a CPU; --nproc_per_node=1); run in run",
+    "device cpu, engine onnx, 1 worker × 1 thread (--device=cpu; --nproc_per_node=1); run in run",
   );
   const steps = lines.filter((line) => line.startsWith("iter "));
   assert.deepEqual(steps.map((line) => line.split(":")[0]), ["iter 0", "iter 15", "iter 30", "iter 39"]);

@@ -42,7 +42,7 @@ Deno.test("train refuses a command line that cannot be meant, with status 2", as
     usage(["sort-demo", "--n_head=5"], "E_MODEL", ["n_embd is 96", "n_head is 5"]),
     usage(["sort-demo", "--reflex.heads=[2,2,1]"], "E_MODEL", ["n_head = 6", "sums to 5"]),
     usage(["sort-demo", "--reflex.combine=top_k", "--reflex.top_k=4"], "E_MODEL", ["from 1 to 2", "it is 4"]),
-    usage(["sort-demo", "--engine=nope"], "E_CONFIG", ["onnx, tensorflow, webgpu, reference", '"nope"']),
+    usage(["sort-demo", "--engine=nope"], "E_CONFIG", ["onnx, tensorflow, webgpu, xla, reference", '"nope"']),
     usage(["sort-demo", "--model=./nope.ts", "--nproc_per_node=1"], "E_MODEL", ["./nope.ts"]),
     usage(["shakespeare-char"], "E_CONFIG", ["--data"]),
     usage([...TINY, "--nproc_per_node=9"], "E_WORLD_SIZE", ["8 micro-batches", "9 workers"]),

@@ -1,73 +1,120 @@
-import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { describeAdapter } from "./adapter.ts";
+import {
+  type Asked,
+  type Candidate,
+  candidatesOf,
+  decideEngine,
+  type EngineChoice,
+  isTaken,
+  type Trial,
+  type Tried,
+} from "./decide_engine.ts";
+import { isEnginePath } from "./open_engine.ts";
+import { fetchEngine } from "./fetch_engine.ts";
+import { type Machine, readMachine } from "./machine.ts";
+import { probeAdapter, probeCompute } from "./probe.ts";
+import { probeKey, ProbeMemory } from "./probe_memory.ts";
 
-/** Which engine a run uses, and why in a few words. */
-export interface EngineChoice {
-  readonly name: string;
-  readonly device: string;
-  readonly reason: string;
+/** What a choice rests on; tests put others in its place. */
+export interface ChooseOptions {
+  readonly machine?: Machine;
+  readonly memory?: ProbeMemory;
 }
 
-/** The device of an engine that is not told otherwise; a user's own says for itself. */
-const DEVICES: Readonly<Record<string, string>> = {
-  onnx: "cpu",
-  reference: "cpu",
-  tensorflow: "cpu",
-  webgpu: "webgpu",
-};
-
-/** The engine for a device that is named. */
-const ENGINE_OF = { cuda: "tensorflow", webgpu: "webgpu" } as const;
-
-/** The engine for a configuration: the one that is named, or the fastest on a CPU that can work here. */
-export function chooseEngine({ engine, device }: Pick<RunConfig, "engine" | "device">): EngineChoice {
-  if (device === "cuda") needNvidia();
-  if (engine !== "auto") return namedEngine(engine, device);
-  if (device === "cuda" || device === "webgpu") {
-    return { name: ENGINE_OF[device], device, reason: `--device=${device}` };
-  }
-  if (isNativeCodeAllowed()) return { name: "onnx", device: "cpu", reason: "compiled, the fastest on a CPU" };
-  return {
-    name: "reference",
-    device: "cpu",
-    reason: "plain JavaScript and many times slower, because --allow-ffi is denied and onnx needs it",
-  };
+/** An engine that was chosen for this machine. */
+export interface ChosenEngine extends EngineChoice {
+  /** NVIDIA GPUs that it may use, as CUDA_VISIBLE_DEVICES names them; empty where it computes elsewhere. */
+  readonly gpus: readonly string[];
 }
 
-/** Where Linux shows an NVIDIA GPU, also through WSL. */
-const NVIDIA_NODES = ["/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"];
-
-function needNvidia(): void {
-  for (const node of NVIDIA_NODES) {
-    try {
-      Deno.statSync(node);
-      return;
-    } catch {
-      // Not there, or not for this process to see.
-    }
+/**
+ * The engine for a configuration: the one that is named, or the first of cuda, webgpu and cpu that computes something small as
+ * it should. GPUs are tried in processes of their own, and only where there is one; results are remembered. Throws E_ENGINE
+ * where nothing can be taken.
+ */
+export async function chooseEngine(asked: Asked, options: ChooseOptions = {}): Promise<ChosenEngine> {
+  const tried: Tried[] = [];
+  const context = { asked, memory: options.memory ?? new ProbeMemory(), machine: options.machine };
+  for (const candidate of candidatesOf(asked)) {
+    const machine = context.machine ??= await readMachine();
+    const trial = await tryOut(candidate, { ...context, machine });
+    tried.push({ ...candidate, trial });
+    if (isTaken(asked, trial)) break;
   }
-  throw new LockstepError(
-    "E_ENGINE",
-    `Cannot compute on cuda as this machine shows no NVIDIA GPU (none of ${
-      NVIDIA_NODES.join(", ")
-    }): use --device=cpu`,
-  );
-}
-
-function namedEngine(engine: string, device: RunConfig["device"]): EngineChoice {
-  const usual = DEVICES[engine] ?? "cpu";
-  const fits = device === "auto" || device === usual || (engine === "tensorflow" && device === "cuda") ||
-    !Object.hasOwn(DEVICES, engine);
-  if (!fits) {
-    throw new LockstepError(
-      "E_ENGINE",
-      `Cannot compute on ${device} with the engine ${engine}: it computes on ${usual}`,
-    );
-  }
-  return { name: engine, device: device === "auto" ? usual : device, reason: `--engine=${engine}` };
+  const choice = decideEngine(asked, tried);
+  return { ...choice, gpus: choice.device === "cuda" ? context.machine?.nvidiaGpus ?? [] : [] };
 }
 
 /** Whether native libraries (ONNX Runtime, libzmq) may be loaded. */
 export function isNativeCodeAllowed(): boolean {
   return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+}
+
+const WORKS: Trial = { works: true, hardware: null, software: null };
+
+interface Context {
+  readonly asked: Asked;
+  readonly machine: Machine;
+  readonly memory: ProbeMemory;
+}
+
+async function tryOut(candidate: Candidate, context: Context): Promise<Trial> {
+  const { device, engine } = candidate;
+  if (device === "cuda") return await tryCuda(candidate, context);
+  if (device === "webgpu" && engine === "webgpu") return await tryWebGpu(candidate, context);
+  if (engine === "onnx" && context.asked.engine === "auto" && !isNativeCodeAllowed()) {
+    return { works: false, why: "--allow-ffi is denied and onnx needs it" };
+  }
+  return WORKS; // one that is named says by itself what it lacks
+}
+
+async function tryCuda(candidate: Candidate, context: Context): Promise<Trial> {
+  const { asked, machine } = context;
+  if (machine.noNvidia !== null) return { works: false, why: machine.noNvidia };
+  if (isEnginePath(candidate.engine)) return WORKS;
+  // Nobody who names neither engine nor device has asked for a download.
+  const offline = asked.engine === "auto" && asked.device === "auto";
+  return await tryCompute(candidate, { ...context, offline, adapter: null });
+}
+
+async function tryWebGpu(candidate: Candidate, context: Context): Promise<Trial> {
+  const { asked, machine } = context;
+  const isNamed = asked.engine !== "auto" || asked.device !== "auto";
+  if (!isNamed && machine.noGpu !== null) return { works: false, why: machine.noGpu };
+  const found = await probeAdapter();
+  if ("failure" in found) return { works: false, why: found.failure };
+  if (found.answer === null) {
+    return { works: false, why: "no adapter answers; a driver for Vulkan, Metal or D3D12 is required" };
+  }
+  const { name, software } = found.answer;
+  const hardware = describeAdapter(found.answer);
+  if (isNamed || software) return { works: true, hardware, software: software ? name : null };
+  const trial = await tryCompute(candidate, { ...context, offline: false, adapter: hardware });
+  return trial.works ? { works: true, hardware, software: null } : trial;
+}
+
+/** Has it compute something small, unless it is known what comes of that. */
+async function tryCompute(
+  candidate: Candidate,
+  { asked, machine, memory, offline, adapter }: Context & { offline: boolean; adapter: string | null },
+): Promise<Trial> {
+  const key = await probeKey(candidate, { machine, adapter });
+  const known = await memory.recall(key);
+  // Who names it wants to know what is wrong now.
+  const isNamed = asked.engine !== "auto" || asked.device !== "auto";
+  if (known !== undefined && (known.works || !isNamed)) return known;
+  let runOptions: string[];
+  try {
+    runOptions = await fetchEngine(candidate.engine, { offline });
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    const why = offline
+      ? `its package is not there: deno task setup-${candidate.engine} --cuda`
+      : error.message;
+    return { works: false, why };
+  }
+  const trial = await probeCompute(candidate, { runOptions });
+  await memory.remember(key, trial);
+  return trial;
 }

@@ -10,11 +10,16 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /**
  * Has Deno fetch the package of an engine that is not in deno.json. Resolves to the options of `deno run` for processes that
  * use it; none for an engine without one. They get a lock file of their own in the cache folder, the program's and the
- * package: in the program's own it would be fetched by every later `deno task`. Throws E_ENGINE where it cannot be had.
+ * package: in the program's own it would be fetched by every later `deno task`. With `offline` only what is in Deno's cache
+ * counts. Throws E_ENGINE where it cannot be had.
  */
-export async function fetchEngine(name: string): Promise<string[]> {
+export async function fetchEngine(
+  name: string,
+  { offline = false }: { offline?: boolean } = {},
+): Promise<string[]> {
   if (!hasPackage(name)) return [];
   const specifier = ENGINE_PACKAGES[name];
+  const fetch = offline ? resolveCached : download;
   const known = await readIfThere(join(ROOT, "deno.lock"));
   const folder = cacheFolder("locks");
   if (known === undefined || folder === undefined) {
@@ -40,18 +45,39 @@ export function hasPackage(name: string): boolean {
   return Object.hasOwn(ENGINE_PACKAGES, name);
 }
 
-async function fetch(name: string, lockOption: string): Promise<void> {
-  const specifier = ENGINE_PACKAGES[name];
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["cache", "--quiet", `--config=${join(ROOT, "deno.json")}`, lockOption, specifier],
-    stdin: "null",
-  }).output();
-  if (success) return;
-  const reason = new TextDecoder().decode(stderr).trim().split("\n")[0];
+function download(name: string, lockOption: string): Promise<void> {
+  return runDeno(name, ["cache", lockOption, ENGINE_PACKAGES[name]]);
+}
+
+/** `deno cache` cannot be told to stay offline. */
+function resolveCached(name: string, lockOption: string): Promise<void> {
+  const manifest = JSON.stringify(`${ENGINE_PACKAGES[name]}/package.json`);
+  const code = `await import(${manifest}, { with: { type: "json" } })`;
+  return runDeno(name, ["eval", "--cached-only", lockOption, code]);
+}
+
+async function runDeno(name: string, words: string[]): Promise<void> {
+  const reason = await failureOf(words);
+  if (reason === null) return;
   throw new LockstepError(
     "E_ENGINE",
-    `Cannot use the engine ${name} as ${specifier} cannot be fetched: ${reason}`,
+    `Cannot use the engine ${name} as ${ENGINE_PACKAGES[name]} cannot be fetched: ${reason}`,
   );
+}
+
+/** What Deno says that went wrong; null if nothing did. */
+async function failureOf([command, ...words]: string[]): Promise<string | null> {
+  try {
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [command, "--quiet", `--config=${join(ROOT, "deno.json")}`, ...words],
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    return success ? null : new TextDecoder().decode(stderr).trim().split("\n")[0];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return "--allow-run is denied";
+    throw error;
+  }
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

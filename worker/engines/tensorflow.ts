@@ -23,11 +23,16 @@ const ENVIRONMENT = {
 
 /** Native TensorFlow, op by op: on CUDA, or on a CPU where its binding was built for one. Throws E_ENGINE with what to do. */
 export async function open(options: EngineOptions): Promise<Engine> {
+  if (options.device === "cpu") Deno.env.set("CUDA_VISIBLE_DEVICES", "-1"); // read when the binding is loaded
   await loadBinding();
-  return new EagerEngine(
-    { name: "tensorflow", device: deviceOf(tf.findBackend(BACKEND)), backend: BACKEND },
-    options,
-  );
+  const device = deviceOf(tf.findBackend(BACKEND));
+  if (options.device === "cuda" && device !== "cuda") {
+    throw new LockstepError(
+      "E_ENGINE",
+      "Cannot compute on cuda with the engine tensorflow as its binding computes on the CPU here: run deno task setup-tensorflow --cuda; NVIDIA's driver and CUDA's libraries are required",
+    );
+  }
+  return new EagerEngine({ name: "tensorflow", device, backend: BACKEND }, options);
 }
 
 let loaded: Promise<void> | undefined;
@@ -56,7 +61,7 @@ async function load(): Promise<void> {
 }
 
 /** What a dynamic linker's complaint means, and what to do. */
-function explain(error: unknown): string {
+export function explain(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const library = /(lib[\w.+-]+\.so[\w.]*): cannot open shared object/.exec(message)?.[1];
   if (library === undefined) return message.split("\n")[0];

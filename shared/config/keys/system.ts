@@ -4,10 +4,10 @@ import { about, choice, modulePath, optional, text, truth, wholeNumber, wordOr }
 /** Keys of the machine: what computes, and how much it says. */
 export const systemKeys = {
   device: choice(["auto", "cpu", "cuda", "webgpu"]).default("auto").register(about, {
-    help: "Where to compute; auto is cpu, cuda takes the engine tensorflow, webgpu the engine of that name",
+    help: "Where to compute; auto takes the first of cuda, webgpu and cpu that works, on a real GPU or none",
   }),
   engine: wordOr(
-    ["auto", "onnx", "tensorflow", "webgpu", "reference"],
+    ["auto", "onnx", "tensorflow", "webgpu", "xla", "reference"],
     modulePath("a module with your own engine"),
   )
     .default("auto")
@@ -15,7 +15,7 @@ export const systemKeys = {
       about,
       {
         help:
-          "What computes: onnx is compiled and fast, tensorflow native, webgpu on any GPU, reference plain JavaScript",
+          "What computes: onnx compiled for CPUs, xla for NVIDIA GPUs, tensorflow native, webgpu any GPU, reference plain",
       },
     ),
   dtype: choice(["float32"]).default("float32").register(about, {
