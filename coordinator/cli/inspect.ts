@@ -27,13 +27,16 @@ export const command = defineCommand({
 
 /** A report as lines of text. */
 export function printReport(report: RunReport): string {
-  const { run_id, created, numerics, versions, git_revision } = report.manifest;
+  const { run_id, created, numerics, changes, versions, git_revision } = report.manifest;
   const threads = numerics.threads === 1 ? "1 thread" : `${numerics.threads} threads`;
   const built = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
     `run ${run_id} in ${report.path}, started ${created}`,
     `  ${numerics.engine} on ${numerics.device}, ${threads} a worker; ${built.join(", ")}` +
     (git_revision === null ? "" : `; git ${git_revision.slice(0, 12)}`),
+    ...changes.map(({ until, numerics }) =>
+      `  before, up to step ${until}: ${numerics.engine} on ${numerics.device}`
+    ),
     `  configuration ${report.manifest.config_hash.slice(0, 16)}`,
     ...printProgress(report),
     ...report.checkpoints.map(printCheckpoint),

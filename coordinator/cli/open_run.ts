@@ -2,7 +2,8 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import {
-  assertSameNumerics,
+  changesEngine,
+  continueManifest,
   createManifest,
   type Numerics,
   readManifest,
@@ -10,14 +11,16 @@ import {
 } from "../../shared/checkpoint/manifest.ts";
 import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { numericsOf } from "../../shared/config/config_hash.ts";
+import { systemKeys } from "../../shared/config/keys/system.ts";
 import { parseRunConfig } from "../../shared/config/parse_run_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { readToml, toToml } from "../../shared/config/toml.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { writeFileAtomic } from "../../shared/files.ts";
 import { gitRevision } from "../../shared/git_revision.ts";
-import { sha256File } from "../../shared/hash.ts";
+import { canonicalHash, sha256File } from "../../shared/hash.ts";
 import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
+import type { Asked } from "../../worker/engines/decide_engine.ts";
 import { isEnginePath } from "../../worker/engines/open_engine.ts";
 import { readSnapshot, type Snapshot } from "../checkpoints.ts";
 import type { MemberInfo } from "../forming.ts";
@@ -43,7 +46,8 @@ export interface OpenRunOptions {
 
 /**
  * Claims the directory of a new run, or opens the one to resume, with its newest good checkpoint. Throws E_OUT_DIR,
- * E_NO_SPACE; on resuming E_CONFIG_HASH if the configuration would give other weights, E_NO_CHECKPOINT, E_CHECKPOINT_CORRUPT.
+ * E_NO_SPACE; on resuming E_CONFIG_HASH if the configuration would give other weights, E_NUMERICS if the engine would and
+ * `deterministic` forbids it, E_NO_CHECKPOINT, E_CHECKPOINT_CORRUPT.
  */
 export function openRun(config: RunConfig, options: OpenRunOptions): Promise<OpenedRun> {
   return config.init_from === "resume" ? resumeRun(config, options) : startRun(config, options);
@@ -81,7 +85,7 @@ async function resumeRun(config: RunConfig, { preset, engine }: OpenRunOptions):
   const dir = await openRunDir({ out_dir: config.out_dir, preset });
   const manifest = await readManifest(dir.manifest);
   // What is known before members form, so that nobody waits for them to be refused.
-  assertSameNumerics(manifest.numerics, {
+  const changes = changesEngine(manifest.numerics, {
     ...manifest.numerics,
     engine: engine.name,
     device: engine.device,
@@ -90,18 +94,57 @@ async function resumeRun(config: RunConfig, { preset, engine }: OpenRunOptions):
     model_module: config.model === null ? null : await moduleAt(config.model, "model"),
     config: numericKeys(config),
   });
+  if (changes && config.deterministic) refuseOtherEngine(manifest.numerics, engine);
   const found = await new CheckpointStore(dir.checkpoints).load("latest");
+  const snapshot = await readSnapshot(found);
+  const { step } = snapshot;
   return {
     dir,
-    snapshot: await readSnapshot(found),
-    warnings: found.warnings,
+    snapshot,
+    warnings: changes
+      ? [...found.warnings, describeOtherEngine(manifest.numerics, { engine, step })]
+      : found.warnings,
     async accept(info) {
-      assertSameNumerics(manifest.numerics, numericsOfRun(config, info));
+      const numerics = numericsOfRun(config, info);
+      changesEngine(manifest.numerics, numerics);
       await keepConfig(dir, config);
-      return { configHash: manifest.config_hash };
+      const continued = continueManifest(manifest, { step, numerics });
+      if (canonicalHash(continued) !== canonicalHash(manifest)) await writeManifest(dir.manifest, continued);
+      return { configHash: continued.config_hash };
     },
     abandon: () => Promise.resolve(),
   };
+}
+
+/** The engine and device that a run asks for; one that is resumed goes on with its own where both are left open. */
+export async function askedEngine(config: RunConfig, { preset }: { preset: string }): Promise<Asked> {
+  const { engine, device, init_from, out_dir } = config;
+  if (init_from !== "resume" || engine !== "auto" || device !== "auto") return { engine, device };
+  const { numerics } = await readManifest((await openRunDir({ out_dir, preset })).manifest);
+  const known = systemKeys.device.catch("auto"); // another version may know others
+  return {
+    engine: numerics.engine,
+    device: known.parse(numerics.device),
+    because: "as the run was computed so far",
+  };
+}
+
+type Place = OpenRunOptions["engine"];
+
+function refuseOtherEngine(before: Numerics, { name, device }: Place): never {
+  throw new LockstepError(
+    "E_NUMERICS",
+    `Cannot resume with --deterministic on ${name} on ${device} as the run was computed by ${before.engine} on ` +
+      `${before.device}, which has other bits: give --engine=${before.engine}, or leave out --deterministic`,
+  );
+}
+
+function describeOtherEngine(
+  before: Numerics,
+  { engine: { name, device }, step }: { engine: Place; step: number },
+): string {
+  return `the run was computed by ${before.engine} on ${before.device} up to here; from step ${step} on its bits are ` +
+    `those of ${name} on ${device}, and only that engine gives them again`;
 }
 
 /** What the bits of the weights depend on. */

@@ -15,8 +15,12 @@ export async function resolveTrainConfig(
   if (init_from !== "resume") return first;
   const run = await openRunDir({ out_dir, preset });
   const { overrides } = readOverrides(words, otherNames);
+  const names = new Set(overrides.map(({ name }) => name));
+  // One of the two that is given alone leaves the other open: the run's own may not go with it.
+  const open = names.has("engine") === names.has("device") ? [] : ["--engine=auto", "--device=auto"];
   const resolved = await resolveRunConfig([
     run.config,
+    ...open,
     ...overrides.map(({ name, value }) => keyWord(name, value)),
   ]);
   const { config, given } = resolved;

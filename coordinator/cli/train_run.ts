@@ -18,7 +18,7 @@ import type { TaskResult } from "../evaluate_task.ts";
 import { rendezvousEndpoint } from "../launch/rendezvous.ts";
 import { chooseWorkers, type WorkerChoice } from "./choose_workers.ts";
 import { musterCrew } from "./crew.ts";
-import { type OpenedRun, openRun } from "./open_run.ts";
+import { askedEngine, type OpenedRun, openRun } from "./open_run.ts";
 
 export interface TrainRunOptions {
   readonly config: RunConfig;
@@ -61,7 +61,7 @@ export async function trainRun(
   { config: given, preset, observer = {}, signal }: TrainRunOptions,
 ): Promise<TrainedRun> {
   const config = await resolveData(given, observer);
-  const engine = await chooseEngine(config);
+  const engine = await chooseEngine(await askedEngine(config, { preset }));
   const workers = chooseWorkers(config, engine);
   const opened = await openRun(config, { preset, engine });
   for (const warning of opened.warnings) observer.warn?.(warning);

@@ -24,7 +24,7 @@ const numericsSchema = z.strictObject({
   config: z.record(z.string(), z.json()),
 });
 
-/** What the bits of a run depend on: fixed at its first start, obeyed by every later member and start. */
+/** What the bits of a run depend on: fixed when it starts, obeyed by every later member; a resume may change the engine. */
 export type Numerics = z.infer<typeof numericsSchema>;
 
 const manifestSchema = z.strictObject({
@@ -36,7 +36,11 @@ const manifestSchema = z.strictObject({
   /** Of lockstep, deno and the packages that compute, by name. */
   versions: z.record(z.string(), z.string()),
   git_revision: z.string().nullable(),
+  /** Those of the last start. */
   numerics: numericsSchema,
+  /** Those before it, oldest first: each computed the steps below `until` that the one before it did not. */
+  changes: z.array(z.strictObject({ until: z.number().int().positive(), numerics: numericsSchema }))
+    .default([]),
   /** The canonical hash of `numerics`, which HELLO and checkpoints carry. */
   config_hash: hash,
 });
@@ -45,8 +49,25 @@ const manifestSchema = z.strictObject({
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** The manifest of a run that starts. */
-export function createManifest(fields: Omit<Manifest, "format" | "config_hash">): Manifest {
-  return { format: 1, ...fields, config_hash: canonicalHash(fields.numerics) };
+export function createManifest(fields: Omit<Manifest, "format" | "changes" | "config_hash">): Manifest {
+  return { format: 1, ...fields, changes: [], config_hash: canonicalHash(fields.numerics) };
+}
+
+/** The manifest of a run that goes on from `step` with `numerics`; what was computed beyond that step is computed anew. */
+export function continueManifest(
+  manifest: Manifest,
+  { step, numerics }: { step: number; numerics: Numerics },
+): Manifest {
+  const history = [...manifest.changes, { until: Infinity, numerics: manifest.numerics }];
+  const before = history.filter(({ until }) => until < step);
+  const [{ numerics: last }] = history.slice(before.length);
+  const changed = step > 0 && compareNumerics(last, numerics).length > 0;
+  return {
+    ...manifest,
+    numerics,
+    changes: changed ? [...before, { until: step, numerics: last }] : before,
+    config_hash: canonicalHash(numerics),
+  };
 }
 
 /** Writes a manifest, whole or not at all. Throws E_NO_SPACE, E_OUT_DIR. */
@@ -112,6 +133,24 @@ export function assertSameNumerics(saved: Numerics, current: Numerics): void {
     `Cannot resume as a run must go on with the numerics it started with: ${list.join(", ")}; ` +
       `give the old values or start another run`,
   );
+}
+
+/** What follows from the engine, and may change with it but not alone. */
+type OfEngine = "engine" | "device" | "threads" | "graph" | "slice_rows" | "engine_module";
+
+/**
+ * Whether a start goes on with another engine or on another device. Throws E_CONFIG_HASH, naming every key that differs, if
+ * anything is different that does not follow from it.
+ */
+export function changesEngine(saved: Numerics, current: Numerics): boolean {
+  if (saved.engine === current.engine && saved.device === current.device) {
+    assertSameNumerics(saved, current);
+    return false;
+  }
+  const { engine, device, threads, graph, slice_rows, engine_module } = saved;
+  const ofEngine: Pick<Numerics, OfEngine> = { engine, device, threads, graph, slice_rows, engine_module };
+  assertSameNumerics(saved, { ...current, ...ofEngine });
+  return true;
 }
 
 /** Leaves by dotted path, as JSON text; arrays are leaves. */

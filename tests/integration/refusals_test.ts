@@ -138,7 +138,7 @@ Deno.test("train refuses to resume with other numerics, names them, and takes a 
     other("free", "--n_embd=48", ["config.n_embd was 24 and is 48"]),
     other("free", "--learning_rate=0.5", ["config.learning_rate was 0.001 and is 0.5"]),
     other("free", "--max_iters=5", ["config.lr_decay_iters was 4 and is 5"]),
-    other("free", "--engine=reference", ['engine was "onnx" and is "reference"']),
+    other("free", "--threads=2", ["threads was 1 and is 2"]),
   ]);
   assert.equal(await box.train("fixed", ["--init_from=resume", "--max_iters=40"]), expected);
   // Said once: the run goes on to its new end when it is resumed again.

@@ -3,7 +3,10 @@ import { LockstepError } from "../../shared/errors.ts";
 import type { Device } from "./engine.ts";
 
 /** What a configuration asks for. */
-export type Asked = Pick<RunConfig, "engine" | "device">;
+export interface Asked extends Pick<RunConfig, "engine" | "device"> {
+  /** Why, in a few words; left out, the options say it. */
+  readonly because?: string;
+}
 
 /** An engine and where it would compute. */
 export interface Candidate {
@@ -103,7 +106,7 @@ export function decideEngine(asked: Asked, tried: readonly Tried[]): EngineChoic
     const reason = `plain JavaScript and many times slower, because ${onnx.trial.why}`;
     return { name, device, reason, hardware };
   }
-  const given = [
+  const given = asked.because ?? [
     ...(asked.engine === "auto" ? [] : [`--engine=${asked.engine}`]),
     ...(asked.device === "auto" ? [] : [`--device=${asked.device}`]),
   ].join(" ");

@@ -27,6 +27,9 @@ export const systemKeys = {
     help: "Threads of each worker; another number gives other bits",
     numerics: true,
   }),
+  deterministic: truth().default(false).register(about, {
+    help: "Whether to refuse what gives other bits, such as resuming with another engine",
+  }),
   verbose: truth().default(false).register(about, {
     help: "Whether to print more, the stack of an unexpected error included",
   }),

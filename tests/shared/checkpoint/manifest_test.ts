@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { canonicalHash, sha256 } from "../../../shared/hash.ts";
 import {
   assertSameNumerics,
+  changesEngine,
   compareNumerics,
+  continueManifest,
   createManifest,
   type Numerics,
   readManifest,
@@ -83,3 +85,50 @@ Deno.test("assertSameNumerics() refuses with E_CONFIG_HASH and both values", () 
       '"reference", threads was 1 and is 2; give the old values or start another run',
   });
 });
+
+const reference: Numerics = { ...numerics, engine: "reference", graph: null, slice_rows: null };
+
+Deno.test("changesEngine() takes another engine with all that follows from it, and nothing else", () => {
+  assert.equal(changesEngine(numerics, structuredClone(numerics)), false);
+  assert.equal(changesEngine(numerics, reference), true);
+  assert.equal(changesEngine(numerics, { ...numerics, device: "cuda", threads: 2 }), true);
+  const refused: [Numerics, RegExp][] = [
+    [{ ...numerics, threads: 2 }, /: threads was 1 and is 2;/],
+    [{ ...numerics, graph: sha256("other") }, /: graph was/],
+    [{ ...reference, config: { ...numerics.config, seed: 1 } }, /: config.seed was 1337 and is 1;/],
+    [{ ...reference, data: {} }, /: data.train.bin was/],
+    [{ ...reference, model_module: { path: "m.ts", sha256: sha256("m") } }, /: model_module was/],
+  ];
+  for (const [other, message] of refused) {
+    assert.throws(() => changesEngine(numerics, other), { code: "E_CONFIG_HASH", message });
+  }
+});
+
+Deno.test("continueManifest() keeps the history of numerics, each with the step up to which it computed", () => {
+  const history = ({ changes, numerics }: typeof manifest) =>
+    [...changes.map((change) => `${change.numerics.engine} to ${change.until}`), numerics.engine].join(", ");
+  const at20 = continueManifest(manifest, { step: 20, numerics: reference });
+  assert.equal(history(at20), "onnx to 20, reference");
+  assert.equal(at20.config_hash, canonicalHash(reference));
+  assert.equal(history(continueManifest(at20, { step: 30, numerics: reference })), "onnx to 20, reference");
+  const at30 = continueManifest(at20, { step: 30, numerics });
+  assert.equal(history(at30), "onnx to 20, reference to 30, onnx");
+  // Back to a checkpoint before a change: the steps from there are computed anew.
+  assert.equal(history(continueManifest(at30, { step: 25, numerics })), "onnx to 20, reference to 25, onnx");
+  assert.equal(history(continueManifest(at30, { step: 10, numerics: reference })), "onnx to 10, reference");
+  assert.equal(history(continueManifest(at30, { step: 10, numerics })), "onnx");
+  // The same checkpoint again, after a start that saved nothing.
+  assert.equal(history(continueManifest(at20, { step: 20, numerics })), "onnx");
+  assert.equal(history(continueManifest(manifest, { step: 0, numerics: reference })), "reference");
+});
+
+Deno.test("readManifest() reads a manifest with a history, and one from before there was any", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "manifest.json");
+    const continued = continueManifest(manifest, { step: 20, numerics: reference });
+    await writeManifest(path, continued);
+    assert.deepEqual(await readManifest(path), continued);
+    const { changes: _, ...old } = manifest;
+    await Deno.writeTextFile(path, JSON.stringify(old));
+    assert.deepEqual(await readManifest(path), manifest);
+  }));
