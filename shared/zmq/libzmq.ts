@@ -54,11 +54,16 @@ const SYMBOLS = {
   zmq_msg_size: { parameters: ["buffer"], result: "usize" },
   zmq_msg_data: { parameters: ["buffer"], result: "pointer" },
   zmq_msg_more: { parameters: ["buffer"], result: "i32" },
+  zmq_msg_get: { parameters: ["buffer", "i32"], result: "i32" },
+  zmq_msg_gets: { parameters: ["buffer", "buffer"], result: "pointer" },
   zmq_msg_close: { parameters: ["buffer"], result: "i32" },
   zmq_poll: { parameters: ["buffer", "i32", "i64"], result: "i32", nonblocking: true },
   zmq_errno: { parameters: [], result: "i32" },
   zmq_strerror: { parameters: ["i32"], result: "pointer" },
   zmq_curve_keypair: { parameters: ["buffer", "buffer"], result: "i32" },
+  zmq_curve_public: { parameters: ["buffer", "buffer"], result: "i32" },
+  // Not libzmq's but the C library's, which it is linked with: libzmq cannot close one peer's connection.
+  shutdown: { parameters: ["i32", "i32"], result: "i32", optional: true },
 } as const;
 
 /** libzmq's C functions by name; `zmq_poll` and `zmq_ctx_term` run on another thread and return promises. */

@@ -1,58 +1,17 @@
 import { LockstepError } from "../errors.ts";
 import { type Libzmq, loadLibzmq } from "./libzmq.ts";
+import { encodeOptions, type SocketOptions } from "./socket_options.ts";
 
 /** One part of a message. */
 export type Frame = Uint8Array<ArrayBuffer>;
 
-const SOCKET_TYPES = { pair: 0, pub: 1, sub: 2, dealer: 5, router: 6, pull: 7, push: 8 } as const;
+const SOCKET_TYPES = { pair: 0, pub: 1, sub: 2, rep: 4, dealer: 5, router: 6, pull: 7, push: 8 } as const;
 
 /** The kinds of sockets, as zmq_socket(3) describes them. */
 export type SocketType = keyof typeof SOCKET_TYPES;
 
-/** Options of a socket, named after libzmq's (zmq_setsockopt(3)); what is left out keeps libzmq's default. */
-export interface SocketOptions {
-  /** The name under which a router knows this socket, 1 … 255 bytes. */
-  routingId?: string;
-  /** How long closing waits for unsent messages, in ms; −1: for ever. */
-  linger?: number;
-  /** Messages queued for each peer before sending is refused; 0: no limit. */
-  sndHwm?: number;
-  /** Messages queued from each peer before it is held back; 0: no limit. */
-  rcvHwm?: number;
-  /** Largest frame in bytes that is read; a peer that sends a larger one is disconnected. */
-  maxMsgSize?: number;
-  /** A router refuses messages for unknown or full peers instead of dropping them. */
-  routerMandatory?: boolean;
-  /** Queues messages only for connections that are complete. */
-  immediate?: boolean;
-  /** Delay before a lost connection is tried again, in ms; −1: never. */
-  reconnectIvl?: number;
-  /** Kernel send buffer in bytes. */
-  sndBuf?: number;
-  /** Kernel receive buffer in bytes. */
-  rcvBuf?: number;
-  /** Time between heartbeats on a connection, in ms. */
-  heartbeatIvl?: number;
-  /** Silence after a heartbeat that ends a connection, in ms. */
-  heartbeatTimeout?: number;
-}
-
-const OPTION_IDS = {
-  routingId: 5,
-  sndBuf: 11,
-  rcvBuf: 12,
-  linger: 17,
-  reconnectIvl: 18,
-  maxMsgSize: 22,
-  sndHwm: 23,
-  rcvHwm: 24,
-  routerMandatory: 33,
-  immediate: 39,
-  heartbeatIvl: 75,
-  heartbeatTimeout: 77,
-} satisfies Record<keyof SocketOptions, number>;
-
 const RCVMORE = 13, LAST_ENDPOINT = 32; // options that are only read
+const SOURCE_DESCRIPTOR = 2; // ZMQ_SRCFD
 const DONTWAIT = 1, SNDMORE = 2;
 const EAGAIN = Deno.build.os === "darwin" ? 35 : 11;
 const MESSAGE_STRUCT_BYTES = 64; // sizeof(zmq_msg_t)
@@ -62,6 +21,16 @@ const ENDPOINT_BYTES = 512;
  * Frames of a message that are kept: more than any protocol here uses, and a bound for what a stranger sends.
  */
 export const MAX_FRAMES = 16;
+
+/** Where a message comes from, as libzmq knows it. */
+export interface MessageSource {
+  /** What the ZAP handler answered when the connection was admitted; null where none was asked. */
+  userId: string | null;
+  /** The peer's IP address, over ipc on Linux `localhost:UID:GID:PID`; null where it is not known. */
+  address: string | null;
+  /** The connection's file descriptor, −1 where it is not known. It is another connection's once this one ended. */
+  descriptor: number;
+}
 
 /** libzmq's sockets and the threads that serve them. One for each JavaScript thread. */
 export class Context {
@@ -106,6 +75,8 @@ export class Socket {
   readonly #message = new Uint8Array(MESSAGE_STRUCT_BYTES);
   readonly #int = new Int32Array(1);
   readonly #size = new BigUint64Array(1);
+  /** To be filled by the message that is being received. */
+  #source: MessageSource | null = null;
 
   /** Made by `Context.socket`. */
   constructor(zmq: Libzmq, handle: Deno.PointerObject, onClose: () => void) {
@@ -116,12 +87,9 @@ export class Socket {
 
   /** Sets options; some hold only for connections that are made later. */
   configure(options: SocketOptions): void {
-    for (const name of objectKeys(OPTION_IDS)) {
-      const value = options[name];
-      if (value === undefined) continue;
-      const bytes = optionBytes(name, value);
-      const rc = this.#zmq.zmq_setsockopt(this.#own(), OPTION_IDS[name], bytes, BigInt(bytes.byteLength));
-      if (rc !== 0) throw zmqError(this.#zmq, `Cannot set the socket option ${name} to ${value}`);
+    for (const { id, bytes, text } of encodeOptions(options)) {
+      const rc = this.#zmq.zmq_setsockopt(this.#own(), id, bytes, BigInt(bytes.byteLength));
+      if (rc !== 0) throw zmqError(this.#zmq, `Cannot set the socket option ${text}`);
     }
   }
 
@@ -181,6 +149,15 @@ export class Socket {
     }
   }
 
+  /** As `tryReceive`, with what libzmq knows about the connection that brought the message. */
+  tryReceiveFrom(): { frames: Frame[]; source: MessageSource } | null {
+    this.#source = { userId: null, address: null, descriptor: -1 };
+    const frames = this.tryReceive();
+    const source = this.#source;
+    this.#source = null;
+    return frames === null ? null : { frames, source };
+  }
+
   /**
    * Takes the next message of two frames without an intermediate copy: the first goes into `header`, the
    * second into the view that `place` returns for it (null: it is thrown away). Returns the frames' sizes as
@@ -197,6 +174,12 @@ export class Socket {
     const payload = this.#receiveInto(place(headerBytes) ?? EMPTY);
     while (this.#hasMore()) this.#receiveInto(EMPTY);
     return { header: headerBytes, payload };
+  }
+
+  /** Reports what happens to the socket's connections at `endpoint` (`inproc://NAME`): see `Monitor`. */
+  monitor(endpoint: string, events: number): void {
+    const rc = this.#zmq.zmq_socket_monitor(this.#own(), cString(endpoint), events);
+    if (rc !== 0) throw zmqError(this.#zmq, "Cannot watch a socket");
   }
 
   /** Closes the socket; unsent messages go on being sent for the linger time. Closing twice does nothing. */
@@ -238,10 +221,21 @@ export class Socket {
       const data = this.#zmq.zmq_msg_data(message);
       if (data !== null && frame.length > 0) Deno.UnsafePointerView.copyInto(data, frame);
       into.push(frame);
+      if (this.#source !== null) this.#describe(message, this.#source);
     }
     const more = this.#zmq.zmq_msg_more(message) !== 0;
     this.#zmq.zmq_msg_close(message);
     return more;
+  }
+
+  #describe(message: Frame, source: MessageSource): void {
+    const property = (name: Frame) => {
+      const text = this.#zmq.zmq_msg_gets(message, name);
+      return text === null ? null : Deno.UnsafePointerView.getCString(text);
+    };
+    source.userId = property(USER_ID);
+    source.address = property(PEER_ADDRESS);
+    source.descriptor = this.#zmq.zmq_msg_get(message, SOURCE_DESCRIPTOR);
   }
 
   #receiveInto(view: Frame): number {
@@ -259,22 +253,10 @@ export class Socket {
 }
 
 const EMPTY: Frame = new Uint8Array(0);
-
-function optionBytes(name: keyof SocketOptions, value: string | number | boolean): Frame {
-  if (typeof value === "string") return new TextEncoder().encode(value);
-  const number = Number(value);
-  if (name === "maxMsgSize") return new Uint8Array(new BigInt64Array([BigInt(number)]).buffer);
-  return new Uint8Array(new Int32Array([number]).buffer);
-}
+const USER_ID = cString("User-Id"), PEER_ADDRESS = cString("Peer-Address");
 
 function cString(text: string): Frame {
   return new TextEncoder().encode(text + "\0");
-}
-
-function objectKeys<T extends object>(object: T): Extract<keyof T, string>[] {
-  const keys: Extract<keyof T, string>[] = [];
-  for (const key in object) keys.push(key);
-  return keys;
 }
 
 /** `zmq_errno` belongs to the calling thread, so this must follow the failed call at once. */
