@@ -12,6 +12,7 @@ const MODULES: Readonly<Record<string, string>> = {
   reference: "./reference.ts",
   tensorflow: "./tensorflow.ts",
   webgpu: "./webgpu.ts",
+  xla: "./xla.ts",
 };
 
 /** True for the path of a user's own engine. */

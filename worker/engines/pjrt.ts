@@ -1,7 +1,7 @@
 import { LockstepError } from "../../shared/errors.ts";
 import { NativeResource } from "./native_resource.ts";
 import { type CompilerOptions, encodeCompileOptions } from "./pjrt_options.ts";
-import { addressOf, freeWith, PjrtApi, textAt, words, zeros } from "./pjrt_api.ts";
+import { addressOf, type Field, freeWith, type PjrtApi, textAt, words, zeros } from "./pjrt_api.ts";
 
 /** Numbers in host memory. */
 export type HostArray = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
@@ -27,13 +27,11 @@ export class PjrtClient {
   readonly deviceKind: string;
   /** Versions of the API and of the platform. */
   readonly version: string;
-  readonly #api: PjrtApi;
   readonly #client: bigint;
   readonly #device: bigint;
 
-  /** Throws E_ENGINE where the plugin does not load or has no device. It lives as long as the process. */
-  constructor(library: string, options: ClientOptions = {}) {
-    this.#api = new PjrtApi(library);
+  /** Throws E_ENGINE where the plugin finds no device. It lives as long as the process. */
+  constructor(private readonly api: PjrtApi, options: ClientOptions = {}) {
     const names = Object.keys(options).map(utf8);
     const values = words(
       Object.values(options).flatMap((value, i) => [
@@ -41,16 +39,16 @@ export class PjrtClient {
       ]),
     );
     const fields = [values, names.length, 0, 0, 0, 0, 0, 0, 0];
-    this.#client = this.#api.call("PJRT_Client_Create", fields, names)[8];
+    this.#client = createClient(api, fields, names);
     const text = (name: "PJRT_Client_PlatformName" | "PJRT_Client_PlatformVersion") => {
-      const struct = this.#api.call(name, [this.#client, 0, 0]);
+      const struct = this.api.call(name, [this.#client, 0, 0]);
       return textAt(struct[3], struct[4]);
     };
     this.platform = text("PJRT_Client_PlatformName");
-    this.version = `PJRT ${this.#api.version}, ${text("PJRT_Client_PlatformVersion")}`;
+    this.version = `PJRT ${this.api.version}, ${text("PJRT_Client_PlatformVersion")}`;
     this.#device = this.#firstDevice();
-    const description = this.#api.call("PJRT_Device_GetDescription", [this.#device, 0])[3];
-    const kind = this.#api.call("PJRT_DeviceDescription_Kind", [description, 0, 0]);
+    const description = this.api.call("PJRT_Device_GetDescription", [this.#device, 0])[3];
+    const kind = this.api.call("PJRT_DeviceDescription_Kind", [description, 0, 0]);
     this.deviceKind = textAt(kind[3], kind[4]);
   }
 
@@ -59,15 +57,15 @@ export class PjrtClient {
     const [text, format, choices] = [utf8(code), utf8("mlir"), encodeCompileOptions(options)];
     const program = words([48, 0, addressOf(text), text.length, addressOf(format), format.length]);
     const fields = [this.#client, program, choices, choices.length, 0];
-    const struct = await this.#api.callAsync("PJRT_Client_Compile", fields, [text, format]);
-    return new PjrtProgram(this.#api, struct[6]);
+    const struct = await this.api.callAsync("PJRT_Client_Compile", fields, [text, format]);
+    return new PjrtProgram(this.api, struct[6]);
   }
 
   /** Loads what {@link PjrtProgram.serialize} gave; E_ENGINE if this plugin does not take it. */
   async load(serialized: Uint8Array<ArrayBuffer>): Promise<PjrtProgram> {
     const fields = [this.#client, serialized, serialized.length, 0, 0, 0];
-    const struct = await this.#api.callAsync("PJRT_Executable_DeserializeAndLoad", fields);
-    return new PjrtProgram(this.#api, struct[5]);
+    const struct = await this.api.callAsync("PJRT_Executable_DeserializeAndLoad", fields);
+    return new PjrtProgram(this.api, struct[5]);
   }
 
   /**
@@ -81,15 +79,15 @@ export class PjrtClient {
   ): PjrtBuffer {
     const type = data instanceof Float32Array ? BUFFER_TYPE.float32 : BUFFER_TYPE.int32;
     const semantics = inPlace ? WHILE_IT_LIVES : DURING_CALL;
-    const struct = this.#api.call("PJRT_Client_BufferFromHostBuffer", [
+    const struct = this.api.call("PJRT_Client_BufferFromHostBuffer", [
       ...[this.#client, data, type, words(shape), shape.length, 0, 0, semantics, this.#device, 0, 0, 0, 0],
     ]);
-    this.#api.call("PJRT_Event_Destroy", [struct[13]]);
-    return new PjrtBuffer(this.#api, struct[14]);
+    this.api.call("PJRT_Event_Destroy", [struct[13]]);
+    return new PjrtBuffer(this.api, struct[14], data);
   }
 
   #firstDevice(): bigint {
-    const devices = this.#api.call("PJRT_Client_AddressableDevices", [this.#client, 0, 0]);
+    const devices = this.api.call("PJRT_Client_AddressableDevices", [this.#client, 0, 0]);
     const list = Deno.UnsafePointer.create(devices[3]);
     if (devices[4] === 0n || list === null) {
       throw new LockstepError("E_ENGINE", `Cannot use the engine xla as ${this.platform} shows no device`);
@@ -98,12 +96,25 @@ export class PjrtClient {
   }
 }
 
+/** A GPU that is missing, busy, or without its driver shows here. */
+function createClient(api: PjrtApi, fields: readonly Field[], names: readonly unknown[]): bigint {
+  try {
+    return api.call("PJRT_Client_Create", fields, names)[8];
+  } catch (cause) {
+    if (!(cause instanceof LockstepError)) throw cause;
+    throw new LockstepError(cause.code, `${cause.message}: a device and its driver are required`, { cause });
+  }
+}
+
 /** Numbers on a device. */
 export class PjrtBuffer implements Disposable {
   #address: bigint;
+  /** What the device may read in place: kept from the garbage collector. */
+  #host: HostArray | undefined;
 
-  constructor(private readonly api: PjrtApi, address: bigint) {
+  constructor(private readonly api: PjrtApi, address: bigint, host?: HostArray) {
     this.#address = address;
+    this.#host = host;
   }
 
   get address(): bigint {
@@ -122,6 +133,7 @@ export class PjrtBuffer implements Disposable {
   [Symbol.dispose](): void {
     if (this.#address !== 0n) this.api.call("PJRT_Buffer_Destroy", [this.#address]);
     this.#address = 0n;
+    this.#host = undefined;
   }
 }
 

@@ -64,14 +64,7 @@ export class PjrtApi {
   /** Loads the plugin, once for a process. Throws E_ENGINE where that fails or its API is another one. */
   constructor(library: string) {
     this.#table = new Deno.UnsafePointerView(getTable(library));
-    const [major, minor] = [this.#table.getInt32(32), this.#table.getInt32(36)];
-    this.version = `${major}.${minor}`;
-    if (major !== MAJOR || minor < MINIMUM_MINOR) {
-      throw new LockstepError(
-        "E_ENGINE",
-        `Cannot use the engine xla with the plugin ${library}: the PJRT API ${MAJOR}.${MINIMUM_MINOR} or later is required and it has ${this.version}; run deno task setup-xla again`,
-      );
-    }
+    this.version = requireVersion(library, [this.#table.getInt32(32), this.#table.getInt32(36)]);
     this.call("PJRT_Plugin_Initialize", []);
   }
 
@@ -143,6 +136,17 @@ export class PjrtApi {
   }
 }
 
+/** The version of a plugin's API as text. Throws E_ENGINE for one that is too old, or of another major version. */
+export function requireVersion(library: string, [major, minor]: readonly [number, number]): string {
+  const version = `${major}.${minor}`;
+  if (major === MAJOR && minor >= MINIMUM_MINOR) return version;
+  throw new LockstepError(
+    "E_ENGINE",
+    `Cannot use the engine xla with the plugin ${library}: the PJRT API ${MAJOR}.${MINIMUM_MINOR} or a later ${MAJOR}.x ` +
+      `is required and it has ${version}; run deno task setup-xla`,
+  );
+}
+
 /** The table of a plugin's functions. */
 function getTable(library: string): Deno.PointerObject {
   try {
@@ -164,21 +168,21 @@ function structOf(fields: readonly Field[]): Struct {
   return struct;
 }
 
-/** So many zero words of memory that never moves: a small typed array without a buffer of its own might. */
+/** So many zero words. */
 export function zeros(count: number): Struct {
-  return new BigUint64Array(new ArrayBuffer(8 * count));
+  return new BigUint64Array(count);
 }
 
-/** These words, in memory that never moves. */
+/** These words. */
 export function words(values: readonly (number | bigint)[]): Struct {
-  const list = zeros(values.length);
-  values.forEach((value, i) => list[i] = BigInt(value));
-  return list;
+  return BigUint64Array.from(values, BigInt);
 }
 
-/** Where memory lies; 0 for none. */
-export function addressOf(memory: ArrayBufferView<ArrayBuffer>): bigint {
-  return memory.byteLength === 0 ? 0n : Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory));
+/** Where memory lies, and stays; 0 for none. */
+export function addressOf({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>): bigint {
+  if (byteLength === 0) return 0n;
+  // Asking for `buffer` moves a small array out of the heap that the garbage collector rearranges.
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(new Uint8Array(buffer, byteOffset, byteLength)));
 }
 
 /** Calls the native function at the address `deleter` with what it is to free. */

@@ -1,6 +1,7 @@
 import { cacheFolder } from "../../shared/cache_folder.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { type ClientOptions, PjrtClient } from "./pjrt.ts";
+import { PjrtApi } from "./pjrt_api.ts";
 import type { CompilerOptions } from "./pjrt_options.ts";
 
 /** Where XLA computes. */
@@ -84,7 +85,7 @@ export function openXla(device: XlaDevice): PjrtClient {
     );
   }
   if (Deno.env.get("TF_CPP_MIN_LOG_LEVEL") === undefined) Deno.env.set("TF_CPP_MIN_LOG_LEVEL", "2"); // errors
-  const client = new PjrtClient(pluginLibrary(device), CLIENT_OPTIONS[device]);
+  const client = new PjrtClient(new PjrtApi(pluginLibrary(device)), CLIENT_OPTIONS[device]);
   clients.set(device, client);
   return client;
 }

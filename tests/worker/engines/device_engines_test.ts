@@ -9,6 +9,7 @@ const AVAILABLE = (Deno.env.get("LOCKSTEP_TEST_ENGINES") ?? "").split(",");
 const SET_UP: Record<string, string> = {
   tensorflow: "deno task setup-tensorflow",
   webgpu: "a Vulkan driver, Mesa's software one will do",
+  xla: "deno task setup-xla",
 };
 
 for (const [name, needs] of Object.entries(SET_UP)) {

@@ -6,7 +6,7 @@ import { randomBatch, stepOf, withRig } from "./rig.ts";
 
 Deno.test("openEngine() opens the engines that need no set-up, by name", async () => {
   const model = await tinyModel(tinyConfig());
-  assert.deepEqual(engineNames, ["onnx", "reference", "tensorflow", "webgpu"]);
+  assert.deepEqual(engineNames, ["onnx", "reference", "tensorflow", "webgpu", "xla"]);
   for (const name of ["onnx", "reference"]) {
     await withRig({ model, open: (options) => openEngine(name, options) }, ({ engine }) => {
       assert.deepEqual([engine.name, engine.device], [name, "cpu"]);
@@ -22,7 +22,7 @@ Deno.test("openEngine() refuses an engine that it does not know, and names those
       withRig({ model, open: (options) => openEngine(name, options) }, () => Promise.resolve()),
       {
         code: "E_ENGINE",
-        message: `Cannot use the engine ${name}: known are onnx, reference, tensorflow, webgpu`,
+        message: `Cannot use the engine ${name}: known are onnx, reference, tensorflow, webgpu, xla`,
       },
     );
   }

@@ -11,11 +11,7 @@ export type Rule = (node: Node, inputs: ValueId[], to: Graph) => ValueId[] | und
 export function rewrite(graph: Graph, rule: Rule): Graph {
   const to = new Graph();
   const moved = new Map<ValueId, ValueId>();
-  const map = (id: ValueId) => {
-    const value = moved.get(id);
-    if (value === undefined) throw new RangeError(`Cannot rewrite: %${id} is read before it is made`);
-    return value;
-  };
+  const map = mapper(moved);
   for (const { name, value } of graph.inputs) moved.set(value, to.input(name, graph.type(value)));
   for (const node of graph.nodes) {
     const inputs = node.inputs.map(map);
@@ -24,4 +20,25 @@ export function rewrite(graph: Graph, rule: Rule): Graph {
   }
   for (const { name, value } of graph.outputs) to.output(name, map(value));
   return to;
+}
+
+/** Copies the nodes of `graph` behind those of `to`, given where its inputs are; returns what finds the copy of a value. */
+export function copyNodes(
+  graph: Graph,
+  { to, moved }: { to: Graph; moved: Map<ValueId, ValueId> },
+): (id: ValueId) => ValueId {
+  const map = mapper(moved);
+  for (const { op, inputs, attrs, outputs } of graph.nodes) {
+    const made = to.add(op, inputs.map(map), attrs);
+    outputs.forEach((id, i) => moved.set(id, made[i]));
+  }
+  return map;
+}
+
+function mapper(moved: ReadonlyMap<ValueId, ValueId>): (id: ValueId) => ValueId {
+  return (id) => {
+    const value = moved.get(id);
+    if (value === undefined) throw new RangeError(`Cannot rewrite: %${id} is read before it is made`);
+    return value;
+  };
 }

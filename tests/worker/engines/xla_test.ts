@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { parseSetupXla } from "../../../coordinator/cli/setup_xla.ts";
+import { open } from "../../../worker/engines/xla.ts";
+import { compileXla } from "../../../worker/engines/xla_cache.ts";
+import { isPluginThere, openXla } from "../../../worker/engines/xla_plugin.ts";
+import { inTempDir, namesIn } from "../../shared/temp_dir.ts";
+import { tinyConfig, tinyModel } from "../tiny_model.ts";
+import { KEY, randomBatch, withRig } from "./rig.ts";
+import { XLA_AVAILABLE, XLA_SKIPPED } from "./xla_available.ts";
+
+/** Runs `work` while the cache folder is another one. */
+async function withCacheFolder(dir: string, work: () => Promise<void>): Promise<void> {
+  const before = Deno.env.get("XDG_CACHE_HOME");
+  Deno.env.set("XDG_CACHE_HOME", dir);
+  try {
+    await work();
+  } finally {
+    if (before === undefined) Deno.env.delete("XDG_CACHE_HOME");
+    else Deno.env.set("XDG_CACHE_HOME", before);
+  }
+}
+
+Deno.test("open() of the engine xla says how to set up a plugin that is not there", () =>
+  inTempDir((dir) =>
+    withCacheFolder(dir, async () => {
+      assert.ok(!isPluginThere("cuda"));
+      const model = await tinyModel(tinyConfig());
+      await assert.rejects(
+        withRig({ model, open: (options) => open({ ...options, device: "cuda" }) }, () => Promise.resolve()),
+        {
+          code: "E_ENGINE",
+          message:
+            "Cannot use the engine xla on cuda as its plugin is not there: run deno task setup-xla --cuda",
+        },
+      );
+    })
+  ));
+
+Deno.test("open() of the engine xla says why a library is no plugin", () =>
+  inTempDir((dir) =>
+    withCacheFolder(dir, async () => {
+      const folder = join(dir, "lockstep/xla-cuda13-0.10.2/jax_plugins/xla_cuda13");
+      await Deno.mkdir(folder, { recursive: true });
+      await Deno.writeTextFile(join(folder, "xla_cuda_plugin.so"), "no library");
+      assert.throws(() => openXla("cuda"), { code: "E_ENGINE", message: /^Cannot load XLA's plugin/ });
+    })
+  ));
+
+Deno.test("parseSetupXla() takes --cpu, --cuda or nothing", () => {
+  assert.equal(parseSetupXla([]), "cpu");
+  assert.equal(parseSetupXla(["--cpu"]), "cpu");
+  assert.equal(parseSetupXla(["--cuda"]), "cuda");
+  for (const args of [["--rocm"], ["--cpu", "--cuda"]]) {
+    assert.throws(() => parseSetupXla(args), { code: "E_USAGE" });
+  }
+});
+
+const onXla = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name: name + XLA_SKIPPED, ignore: !XLA_AVAILABLE, fn });
+
+const NEGATE = `module @negate {
+  func.func public @main(%a: tensor<2xf32>) -> (tensor<2xf32>) {
+    %0 = "stablehlo.negate"(%a) : (tensor<2xf32>) -> tensor<2xf32>
+    return %0 : tensor<2xf32>
+  }
+}`;
+
+onXla("compileXla() keeps machine code by text and options, and compiles again what is damaged", async () => {
+  const client = openXla("cpu");
+  const negate = async (options: { xla_cpu_multi_thread_eigen: boolean }) => {
+    using program = await compileXla({ client, device: "cpu", options, code: NEGATE });
+    using input = client.upload(Float32Array.of(1, -2), [2]);
+    const [output] = await program.execute([input], 1);
+    assert.deepEqual(await output.read(new Float32Array(2)), Float32Array.of(-1, 2));
+    output[Symbol.dispose]();
+  };
+  await inTempDir((dir) =>
+    withCacheFolder(dir, async () => {
+      const folder = join(dir, "lockstep/programs");
+      const one = { xla_cpu_multi_thread_eigen: false };
+      await negate(one);
+      const [name] = await namesIn(folder);
+      const stored = await Deno.readFile(join(folder, name));
+      await negate(one);
+      assert.deepEqual(await namesIn(folder), [name]);
+      await Deno.writeFile(join(folder, name), stored.with(stored.length - 1, stored[stored.length - 1] ^ 1));
+      await negate(one);
+      assert.equal((await Deno.readFile(join(folder, name))).length, stored.length);
+      await negate({ xla_cpu_multi_thread_eigen: true });
+      assert.equal((await namesIn(folder)).length, 2);
+    })
+  );
+});
+
+onXla("XlaEngine leaves no memory behind in 500 steps", async () => {
+  const model = await tinyModel(tinyConfig({ n_layer: 1, n_embd: 48, vocab_size: 2000 }));
+  const shape = { batchSize: 1, length: 2 };
+  const batch = randomBatch(model.config, shape);
+  await withRig(
+    { model, open: (options) => open({ ...options, device: "cpu" }) },
+    async ({ engine, gradient }) => {
+      const trainer = await engine.trainer(shape);
+      for (let step = 0; step < 20; step++) await trainer.gradients(batch, gradient, KEY);
+      const before = Deno.memoryUsage().rss;
+      for (let step = 0; step < 500; step++) await trainer.gradients(batch, gradient, KEY);
+      const grown = Deno.memoryUsage().rss - before;
+      const bytesOfGradients = 500 * 4 * model.size;
+      assert.ok(grown < bytesOfGradients / 4, `${grown} bytes more; 500 gradients are ${bytesOfGradients}`);
+    },
+  );
+});
