@@ -41,6 +41,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./worker.ts"),
   },
   {
+    name: "keygen",
+    summary: "Make the keys with which a coordinator, its workers and its admins meet over a network",
+    load: () => import("./keygen.ts"),
+  },
+  {
     name: "verify",
     summary: "Hold an engine against a directory of reference weights, gradients and losses",
     load: () => import("./verify.ts"),

@@ -53,6 +53,13 @@ export const launchKeys = {
   rdzv_id: optional(text("a name")).default(null).register(about, {
     help: "Name of the run that a worker may join",
   }),
+  keys: optional(text("a path")).default(null).register(about, {
+    help:
+      "Keys from lockstep keygen, a folder or a file; none makes keys for the run, which stay on this machine",
+  }),
+  insecure: truth().default(false).register(about, {
+    help: "Whether to listen without keys: anybody who reaches the port can read, change and end the run",
+  }),
   master_addr: optional(text("a host")).default(null).register(about, {
     help: "The coordinator's host; none is MASTER_ADDR, else this machine",
   }),
