@@ -27,12 +27,9 @@ export interface SavedRun {
  */
 export async function openSavedRun(path: string, which?: CheckpointChoice): Promise<SavedRun> {
   const { dir, step } = locate(path);
-  const config = parseRunConfig(readToml(await readConfig(dir), { source: dir.config }), {
-    source: dir.config,
-  });
   return {
     dir,
-    config,
+    config: await readConfig(dir),
     checkpoint: await new CheckpointStore(dir.checkpoints).load(which ?? step ?? "latest"),
   };
 }
@@ -44,7 +41,17 @@ function locate(path: string): { dir: RunDir; step?: number } {
   return { dir: runDirAt(dirname(dirname(whole))), step: Number(digits) };
 }
 
-async function readConfig({ path, config }: RunDir): Promise<string> {
+/** The configuration of the run that {@link openSavedRun} opens, without reading its weights. Throws as it does. */
+export function readSavedConfig(path: string): Promise<RunConfig> {
+  return readConfig(locate(path).dir);
+}
+
+async function readConfig(dir: RunDir): Promise<RunConfig> {
+  const source = dir.config;
+  return parseRunConfig(readToml(await readText(dir), { source }), { source });
+}
+
+async function readText({ path, config }: RunDir): Promise<string> {
   try {
     return await Deno.readTextFile(config);
   } catch (cause) {

@@ -3,6 +3,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import { benchAllReduce } from "./bench_allreduce.ts";
 import { benchAttention, benchStep } from "./bench_step.ts";
 import { defineCommand } from "./command.ts";
+import { rerunFor } from "./engine_process.ts";
 
 /** `bench step|allreduce`: measurements of this machine. */
 export const command = defineCommand({
@@ -32,8 +33,8 @@ export const command = defineCommand({
   example: "lockstep bench step --shape=12,64,4,4,128,65 --threads=1 --json",
   async run({ options, words }) {
     const [what] = words;
-    if (what === "step") await benchStep(options);
-    else if (what === "allreduce") await showAllReduce(options);
+    if (what === "step") return await rerunFor(options.engine) ?? await benchStep(options);
+    if (what === "allreduce") await showAllReduce(options);
     else {throw new LockstepError(
         "E_USAGE",
         `Cannot measure ${what ?? "nothing"}: step or allreduce is required`,

@@ -19,14 +19,17 @@ export interface BenchStepOptions {
 
 const WARM_UP = 3;
 
-/** `bench step`: times whole training steps at one shape. */
-export async function benchStep(options: BenchStepOptions): Promise<void> {
+/** `bench step`: times whole training steps at one shape. Resolves to the exit status. */
+export async function benchStep(options: BenchStepOptions): Promise<number> {
   const [batchSize, length, n_layer, n_head, n_embd, vocab_size] = parseShape(options.shape);
   const config = benchModel({ n_layer, n_head, n_embd, vocab_size, block_size: length }, options.attention);
   const { engine, threads } = options;
   await using bench = await prepareStepBench({ config, batchSize, length, engine, threads });
   for (let i = 0; i < WARM_UP; i++) await bench.step();
-  if (options.serve) return await serve(bench);
+  if (options.serve) {
+    await serve(bench);
+    return 0;
+  }
   const result = {
     shape: options.shape,
     attention: options.attention,
@@ -36,6 +39,7 @@ export async function benchStep(options: BenchStepOptions): Promise<void> {
   };
   if (options.json) console.log(JSON.stringify(result));
   else for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(25)} ${value}`);
+  return 0;
 }
 
 async function measure(bench: StepBench, steps: number) {

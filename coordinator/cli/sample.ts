@@ -1,11 +1,15 @@
 import { systemKeys } from "../../shared/config/keys/system.ts";
 import { about, optional, text, truth, wholeNumber, wordOr } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { readSavedConfig } from "../../shared/saved_run.ts";
+import { chooseEngine } from "../../worker/engines/choose_engine.ts";
+import { overrideEngine } from "../../worker/engines/decide_engine.ts";
 import { generateText } from "../../worker/generate_text.ts";
 import { loadCheckpoint } from "../../worker/load_checkpoint.ts";
 import type { LoadedCheckpoint } from "../../worker/loaded_checkpoint.ts";
 import { requestKinds, type TextRequest, textRequest, USUAL } from "../../worker/text_request.ts";
 import { defineCommand } from "./command.ts";
+import { rerunFor } from "./engine_process.ts";
 
 /** Stands after each sample, as in nanoGPT. */
 const SEPARATOR = "---------------";
@@ -53,6 +57,9 @@ export const command = defineCommand({
     engine: optional(systemKeys.engine.unwrap()).default(null).register(about, {
       help: "What computes; none is the run's own",
     }),
+    device: optional(systemKeys.device.unwrap()).default(null).register(about, {
+      help: "Where to compute; none is as in the run's configuration",
+    }),
     data_dir: optional(text("a folder")).default(null).register(about, {
       help: "Folder of the prepared text, if it is not where it was in training",
     }),
@@ -69,10 +76,17 @@ export const command = defineCommand({
         `Cannot sample as the folder of one run is required, such as out/sort-demo: given are ${words.length}`,
       );
     }
+    const { name, device } = await chooseEngine(overrideEngine(await readSavedConfig(path), {
+      engine: options.engine ?? undefined,
+      device: options.device ?? undefined,
+    }));
+    const status = await rerunFor(name);
+    if (status !== null) return status;
     const start = options.start === null ? undefined : await readStart(options.start);
     await using checkpoint = await loadCheckpoint(path, {
       checkpoint: options.checkpoint ?? undefined,
-      engine: options.engine ?? undefined,
+      engine: name,
+      device,
       dataDir: options.data_dir ?? undefined,
     });
     for (const warning of checkpoint.warnings) console.error(`warning ${warning}`);
