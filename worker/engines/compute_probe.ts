@@ -79,7 +79,7 @@ async function find(engine: string, device: string): Promise<Found> {
     if (!(error instanceof LockstepError)) throw error;
     return {
       works: false,
-      why: error.message.replace(/^Cannot (use|compute)\b.*? engine \S+?( as |: )/, ""),
+      why: error.message.replace(/^Cannot (use|compute)\b.*? engine \S+( on \S+)?( as |: )/, ""),
     };
   }
 }
