@@ -2,7 +2,6 @@ import type { RunConfig } from "../shared/config/run_config.ts";
 import type { Dataset, Split } from "../shared/data/datasets/dataset.ts";
 import { openDataset } from "../shared/data/datasets/open_dataset.ts";
 import { LockstepError } from "../shared/errors.ts";
-import { sha256File } from "../shared/hash.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Request } from "../shared/tasks/task.ts";
 import { Arena, type Region, type SharedArena } from "./arena.ts";
@@ -11,6 +10,7 @@ import type { Engine } from "./engines/engine.ts";
 import { isEnginePath, openEngine } from "./engines/open_engine.ts";
 import { sliceRows } from "./engines/slices.ts";
 import { Evaluator } from "./evaluator.ts";
+import { moduleHash } from "./module_hash.ts";
 import { flopsPerToken } from "./flops.ts";
 import { bindKernels } from "./kernels/kernels.ts";
 import { Replica, type StateRegion } from "./replica.ts";
@@ -96,7 +96,7 @@ export class Compute implements Computing {
       sliceRows: sliceRows({ batchSize: config.batch_size, length: config.block_size }),
       flopsPerToken: flopsPerToken(model.config, model.parameters, config.block_size),
       modelSource: model.source,
-      engineSource: isEnginePath(name) ? await sha256File(name) : null,
+      engineSource: isEnginePath(name) ? await moduleHash(name) : null,
       data: dataset.sources,
     };
   }

@@ -18,10 +18,11 @@ import { readToml, toToml } from "../../shared/config/toml.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { writeFileAtomic } from "../../shared/files.ts";
 import { gitRevision } from "../../shared/git_revision.ts";
-import { canonicalHash, sha256File } from "../../shared/hash.ts";
+import { canonicalHash } from "../../shared/hash.ts";
 import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
 import type { Asked } from "../../worker/engines/decide_engine.ts";
 import { isEnginePath } from "../../worker/engines/open_engine.ts";
+import { moduleHash } from "../../worker/module_hash.ts";
 import { readSnapshot, type Snapshot } from "../checkpoints.ts";
 import type { MemberInfo } from "../forming.ts";
 
@@ -164,7 +165,7 @@ function numericsOfRun(config: RunConfig, info: MemberInfo): Numerics {
 
 async function moduleAt(path: string, what: "model" | "engine"): Promise<{ path: string; sha256: string }> {
   try {
-    return { path, sha256: await sha256File(path) };
+    return { path, sha256: await moduleHash(path) };
   } catch (cause) {
     throw new LockstepError(
       what === "model" ? "E_MODEL" : "E_ENGINE",

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../../shared/config/model_config.ts";
-import { sha256 } from "../../shared/hash.ts";
+import { moduleHash } from "../module_hash.ts";
 import { importUserModule } from "../user_module.ts";
 import * as gpt from "./gpt.ts";
 import { type ModelModule, parameterCount, parameterSize, type ParameterSpec } from "./model.ts";
@@ -11,7 +11,7 @@ export interface Model {
   readonly parameters: readonly FlatParameter[];
   /** Elements of all parameters. */
   readonly size: number;
-  /** SHA-256 of the module's file, or "gpt" for the built-in model: part of the compile cache's key and the manifest. */
+  /** SHA-256 of the module and of what it imports from beside it, or "gpt" for the built-in model: part of the compile cache's key and the manifest. */
   readonly source: string;
 }
 
@@ -24,7 +24,7 @@ export interface FlatParameter extends ParameterSpec {
 /** The built-in GPT, or the module at `path` (`--model=./my_model.ts`). A module that is none is an E_MODEL. */
 export async function loadModel(config: ModelConfig, path: string | null): Promise<Model> {
   const module: ModelModule = path === null ? gpt : await importModel(path);
-  const source = path === null ? "gpt" : sha256(await Deno.readFile(path));
+  const source = path === null ? "gpt" : await moduleHash(path);
   return { module, config, source, ...layOut(module.parameters(config)) };
 }
 
