@@ -9,13 +9,17 @@ import { flopsPerToken } from "../../worker/flops.ts";
 import { loadModel } from "../../worker/model/load_model.ts";
 import { dealShards } from "../plan.ts";
 import { chooseWorkers } from "./choose_workers.ts";
+import { askedEngine } from "./open_run.ts";
 import { resolveData } from "./train_run.ts";
 
 /** What `train --dry-run` prints: the resolved configuration and what a step costs. Nothing is started. */
-export async function describeDryRun(given: RunConfig): Promise<string> {
+export async function describeDryRun(
+  given: RunConfig,
+  { preset }: { preset: string },
+): Promise<string> {
   const config = await resolveData(given);
   const model = await loadModel(modelConfig(config), config.model);
-  const engine = await chooseEngine(config);
+  const engine = await chooseEngine(await askedEngine(config, { preset }));
   const { count, reason } = chooseWorkers(config, engine);
   const { batch_size, block_size, gradient_accumulation_steps: V } = config;
   const tokens = V * batch_size * block_size;
@@ -29,6 +33,7 @@ export async function describeDryRun(given: RunConfig): Promise<string> {
     toToml(config).trimEnd(),
     "",
     `# engine ${engine.name} on ${engine.device}: ${engine.reason}`,
+    ...(engine.hardware === null ? [] : [`# ${engine.device}: ${engine.hardware}`]),
     `# workers: ${count}, threads of each: ${config.threads} (${reason})`,
     `# ${model.size.toLocaleString("en-US")} parameters`,
     `# memory a worker: parameters, moments and reduced gradient ${

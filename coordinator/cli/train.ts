@@ -22,7 +22,7 @@ export const command = defineCommand({
     const { config, preset, notes } = await resolveTrainConfig(words, { otherNames });
     for (const note of notes) console.error(`note ${note}`);
     if (options.dry_run) {
-      console.log(await describeDryRun(config));
+      console.log(await describeDryRun(config, { preset }));
       return 0;
     }
     const interrupt = interruptible();

@@ -41,11 +41,12 @@ for (const engine of DEVICE_ENGINES) {
       const sampled = await box.run(["sample", "run", `--engine=${other}`]);
       assert.equal(sampled.code, 0, sampled.err);
       samples.push(sampled.out);
-      const evaluated = await box.run(["eval", "run", `--engine=${other}`, "--eval_items=4", "--json"]);
-      assert.equal(evaluated.code, 0, evaluated.err);
-      assert.equal(JSON.parse(evaluated.out).step, 4);
     }
     assert.equal(samples[0], samples[1]); // the likeliest tokens of the same weights
+
+    const evaluated = await box.run(["eval", "run", `--engine=${engine}`, "--eval_items=4", "--json"]);
+    assert.equal(evaluated.code, 0, evaluated.err);
+    assert.equal(JSON.parse(evaluated.out).step, 4);
 
     const resume = ["--init_from=resume"];
     await box.train("run", [...resume, "--engine=onnx", "--max_iters=6"]);

@@ -104,6 +104,12 @@ async function tryCompute(
   // Who names it wants to know what is wrong now.
   const isNamed = asked.engine !== "auto" || asked.device !== "auto";
   if (known !== undefined && (known.works || !isNamed)) return known;
+  const trial = await fetchAndCompute(candidate, offline);
+  await memory.remember(key, trial);
+  return trial;
+}
+
+async function fetchAndCompute(candidate: Candidate, offline: boolean): Promise<Trial> {
   let runOptions: string[];
   try {
     runOptions = await fetchEngine(candidate.engine, { offline });
@@ -114,7 +120,5 @@ async function tryCompute(
       : error.message;
     return { works: false, why };
   }
-  const trial = await probeCompute(candidate, { runOptions });
-  await memory.remember(key, trial);
-  return trial;
+  return await probeCompute(candidate, { runOptions });
 }

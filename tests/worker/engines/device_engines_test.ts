@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { chooseEngine } from "../../../worker/engines/choose_engine.ts";
 
 const SUITE = fileURLToPath(new URL("device_engine_suite.ts", import.meta.url));
 
@@ -26,6 +27,8 @@ for (const [name, needs] of Object.entries(SET_UP)) {
       }).output();
       const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
       assert.equal(code, 0, said.slice(-4000));
+      const { device, hardware } = await chooseEngine({ engine: name, device: "auto" });
+      console.log(`${name} ran on ${hardware ?? device}`);
       console.log(said.trimEnd().split("\n").findLast((line) => line.includes(" passed ")));
     },
   });
