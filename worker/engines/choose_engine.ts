@@ -20,6 +20,14 @@ import { probeKey, ProbeMemory } from "./probe_memory.ts";
 export interface ChooseOptions {
   readonly machine?: Machine;
   readonly memory?: ProbeMemory;
+  readonly probes?: Probes;
+}
+
+/** What tries out a GPU. */
+export interface Probes {
+  adapter(): ReturnType<typeof probeAdapter>;
+  /** With `offline` only a package that is in Deno's cache counts. */
+  compute(candidate: Candidate, options: { offline: boolean }): Promise<Trial>;
 }
 
 /** An engine that was chosen for this machine. */
@@ -35,15 +43,16 @@ export interface ChosenEngine extends EngineChoice {
  */
 export async function chooseEngine(asked: Asked, options: ChooseOptions = {}): Promise<ChosenEngine> {
   const tried: Tried[] = [];
-  const context = { asked, memory: options.memory ?? new ProbeMemory(), machine: options.machine };
-  for (const candidate of candidatesOf(asked)) {
-    const machine = context.machine ??= await readMachine();
-    const trial = await tryOut(candidate, { ...context, machine });
+  const candidates = candidatesOf(asked);
+  const machine = options.machine ?? await readMachine();
+  const { memory = new ProbeMemory(), probes = REAL } = options;
+  for (const candidate of candidates) {
+    const trial = await tryOut(candidate, { asked, machine, memory, probes });
     tried.push({ ...candidate, trial });
     if (isTaken(asked, trial)) break;
   }
   const choice = decideEngine(asked, tried);
-  return { ...choice, gpus: choice.device === "cuda" ? context.machine?.nvidiaGpus ?? [] : [] };
+  return { ...choice, gpus: choice.device === "cuda" ? machine.nvidiaGpus : [] };
 }
 
 /** Whether native libraries (ONNX Runtime, libzmq) may be loaded. */
@@ -51,12 +60,15 @@ export function isNativeCodeAllowed(): boolean {
   return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }
 
+const REAL: Probes = { adapter: probeAdapter, compute: fetchAndCompute };
+
 const WORKS: Trial = { works: true, hardware: null, software: null };
 
 interface Context {
   readonly asked: Asked;
   readonly machine: Machine;
   readonly memory: ProbeMemory;
+  readonly probes: Probes;
 }
 
 async function tryOut(candidate: Candidate, context: Context): Promise<Trial> {
@@ -79,10 +91,10 @@ async function tryCuda(candidate: Candidate, context: Context): Promise<Trial> {
 }
 
 async function tryWebGpu(candidate: Candidate, context: Context): Promise<Trial> {
-  const { asked, machine } = context;
+  const { asked, machine, probes } = context;
   const isNamed = asked.engine !== "auto" || asked.device !== "auto";
   if (!isNamed && machine.noGpu !== null) return { works: false, why: machine.noGpu };
-  const found = await probeAdapter();
+  const found = await probes.adapter();
   if ("failure" in found) return { works: false, why: found.failure };
   if (found.answer === null) {
     return { works: false, why: "no adapter answers; a driver for Vulkan, Metal or D3D12 is required" };
@@ -97,19 +109,25 @@ async function tryWebGpu(candidate: Candidate, context: Context): Promise<Trial>
 /** Has it compute something small, unless it is known what comes of that. */
 async function tryCompute(
   candidate: Candidate,
-  { asked, machine, memory, offline, adapter }: Context & { offline: boolean; adapter: string | null },
+  { asked, machine, memory, probes, offline, adapter }: Context & {
+    offline: boolean;
+    adapter: string | null;
+  },
 ): Promise<Trial> {
   const key = await probeKey(candidate, { machine, adapter });
   const known = await memory.recall(key);
   // Who names it wants to know what is wrong now.
   const isNamed = asked.engine !== "auto" || asked.device !== "auto";
   if (known !== undefined && (known.works || !isNamed)) return known;
-  const trial = await fetchAndCompute(candidate, offline);
+  const trial = await probes.compute(candidate, { offline });
   await memory.remember(key, trial);
   return trial;
 }
 
-async function fetchAndCompute(candidate: Candidate, offline: boolean): Promise<Trial> {
+async function fetchAndCompute(
+  candidate: Candidate,
+  { offline }: { offline: boolean },
+): Promise<Trial> {
   let runOptions: string[];
   try {
     runOptions = await fetchEngine(candidate.engine, { offline });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { chooseEngine } from "../../../worker/engines/choose_engine.ts";
+import { chooseEngine, type Probes } from "../../../worker/engines/choose_engine.ts";
+import type { Trial } from "../../../worker/engines/decide_engine.ts";
 import { type Machine, readMachine } from "../../../worker/engines/machine.ts";
 import { probeKey, ProbeMemory } from "../../../worker/engines/probe_memory.ts";
 import { inTempDir } from "../../shared/temp_dir.ts";
@@ -76,6 +77,60 @@ Deno.test("chooseEngine() takes xla on an NVIDIA GPU, tensorflow where xla does 
     }
     const { name, reason } = await choose("auto", { xla: false, tensorflow: true });
     assert.deepEqual([name, reason], ["tensorflow", "cuda: xla is not set up"]);
+  }));
+
+Deno.test("chooseEngine() takes webgpu where a real adapter computes as it should, and remembers that", () =>
+  inTempDir(async (dir) => {
+    const machine = { ...BARE, noGpu: null };
+    const memory = new ProbeMemory(join(dir, "probes.json"));
+    const calls: string[] = [];
+    const choose = (name: string, trial: Trial) =>
+      chooseEngine({ engine: "auto", device: "auto" }, {
+        machine,
+        memory,
+        probes: {
+          adapter: () => Promise.resolve({ answer: { name, software: false, bufferBytes: 2 ** 30 } }),
+          compute({ engine, device }, { offline }) {
+            calls.push(`${engine} ${device} ${offline ? "offline" : "online"}`);
+            return Promise.resolve(trial);
+          },
+        },
+      });
+    for (let start = 0; start < 2; start++) {
+      assert.deepEqual(await choose("Radeon", { works: true, hardware: null, software: null }), {
+        name: "webgpu",
+        device: "webgpu",
+        reason: "cuda: no NVIDIA GPU",
+        hardware: "Radeon, power preference high-performance, buffers of up to 1,024 MiB",
+        gpus: [],
+      });
+    }
+    assert.deepEqual(calls, ["webgpu webgpu online"]);
+    for (let start = 0; start < 2; start++) {
+      const { name, reason } = await choose("Arc", { works: false, why: "its results are wrong by 3" });
+      assert.deepEqual([name, reason], ["onnx", "cuda: no NVIDIA GPU; webgpu: its results are wrong by 3"]);
+    }
+    assert.equal(calls.length, 2);
+  }));
+
+Deno.test("chooseEngine() downloads nothing for CUDA unless the engine or the device is named", () =>
+  inTempDir(async (dir) => {
+    const calls: string[] = [];
+    const compute: Probes["compute"] = ({ engine }, { offline }) => {
+      calls.push(`${engine} ${offline ? "offline" : "online"}`);
+      return Promise.resolve({ works: false, why: "not there" });
+    };
+    const adapter: Probes["adapter"] = () => Promise.resolve({ answer: null });
+    const options = {
+      machine: NVIDIA,
+      memory: new ProbeMemory(join(dir, "probes.json")),
+      probes: { adapter, compute },
+    };
+    const auto = await chooseEngine({ engine: "auto", device: "auto" }, options);
+    assert.equal(auto.name, "onnx");
+    assert.match(auto.reason, /^cuda: not there; webgpu: no adapter answers/);
+    await assert.rejects(chooseEngine({ engine: "auto", device: "cuda" }, options), { code: "E_ENGINE" });
+    assert.deepEqual(calls, ["xla offline", "tensorflow offline", "xla online", "tensorflow online"]);
   }));
 
 const hasNvidia = (await readMachine()).noNvidia === null;
