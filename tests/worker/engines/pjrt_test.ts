@@ -82,3 +82,23 @@ onXla("PjrtProgram refuses once it was disposed of", async () => {
   using input = client.upload(new Float32Array(3), [3]);
   await assert.rejects(program.execute([input], 1), { code: "E_ENGINE" });
 });
+
+onXla("PjrtApi lets a process and a thread that used it end in peace", async () => {
+  const source = `
+    import { openXla } from ${JSON.stringify(import.meta.resolve("../../../worker/engines/xla_plugin.ts"))};
+    const client = openXla("cpu");
+    using program = await client.compile(${JSON.stringify(DOUBLE)});
+    console.log(client.platform);
+  `;
+  const module = URL.createObjectURL(
+    new Blob([source + "self.postMessage(1);"], { type: "text/typescript" }),
+  );
+  const thread = new Worker(module, { type: "module" });
+  await new Promise((resolve) => thread.onmessage = resolve);
+  thread.terminate();
+  URL.revokeObjectURL(module);
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--ext=ts", "--quiet", "--no-lock", source],
+  }).output();
+  assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, "cpu\n"]);
+});
