@@ -47,14 +47,25 @@ export interface ComputeMemory {
   readonly module: WebAssembly.Module;
 }
 
+export interface LoadOptions {
+  /**
+   * An engine may keep the state on its device. By default each step copies it into the arena (12 bytes a parameter); with
+   * this, only `download` does, which must be called before the arena's state is read.
+   */
+  readonly stateOnDemand?: boolean;
+}
+
 /** All that a member computes. {@link Compute} does it in this thread, ComputeClient in one of its own. */
 export interface Computing {
   /** Loads model and data and reserves memory. Called first, once. */
-  load(config: RunConfig): Promise<ComputeInfo>;
+  load(config: RunConfig, options?: LoadOptions): Promise<ComputeInfo>;
   memory(): Promise<ComputeMemory>;
   /** Sets the run's start and resolves to the state's hash. */
   initialize(): Promise<string>;
+  /** Takes the state that was written to the arena, and resolves to its hash. */
   stateHash(): Promise<string>;
+  /** Brings the arena's state up to date, where {@link LoadOptions.stateOnDemand} leaves it behind. */
+  download(): Promise<void>;
   /** Prepares for the shards of a generation. */
   configure(plan: ShardPlan): Promise<ReductionSetup>;
   /** Computes this member's gradients of a step; partial sums are announced as they are complete. */
@@ -72,6 +83,7 @@ interface Loaded {
   readonly replica: Replica;
   readonly dataset: Dataset;
   readonly engines: Engine[];
+  readonly stateOnDemand: boolean;
   trainer?: ShardTrainer;
   evaluator?: Promise<Evaluator>;
 }
@@ -82,10 +94,10 @@ export class Compute implements Computing {
 
   constructor(private readonly onPartial: OnPartial) {}
 
-  async load(config: RunConfig): Promise<ComputeInfo> {
+  async load(config: RunConfig, { stateOnDemand = false }: LoadOptions = {}): Promise<ComputeInfo> {
     const dataset = await openDataset(config);
     const replica = await Replica.create(config);
-    this.#loaded = { replica, dataset, engines: [] };
+    this.#loaded = { replica, dataset, engines: [], stateOnDemand };
     const { model } = replica;
     const { engine: name, device } = chosenEngine(config);
     return {
@@ -113,7 +125,13 @@ export class Compute implements Computing {
   }
 
   stateHash(): Promise<string> {
-    return Promise.resolve(this.#ready().replica.stateHash());
+    const { replica } = this.#ready();
+    replica.written();
+    return Promise.resolve(replica.stateHash());
+  }
+
+  download(): Promise<void> {
+    return this.#ready().replica.download();
   }
 
   async configure(plan: ShardPlan): Promise<ReductionSetup> {
@@ -122,7 +140,11 @@ export class Compute implements Computing {
     loaded.trainer = await ShardTrainer.create(replica, {
       plan,
       dataset,
-      openEngine: ({ partials, slice }) => this.#openEngine(partials, slice),
+      openEngine: async ({ partials, slice }) => {
+        const engine = await this.#openEngine(partials, slice);
+        await replica.settle(engine);
+        return engine;
+      },
     });
     return loaded.trainer.setup;
   }
@@ -133,10 +155,11 @@ export class Compute implements Computing {
     return trainer.computeStep(step, this.onPartial);
   }
 
-  apply(scalars: StepScalars, gradNorm: number): Promise<string> {
-    const { replica } = this.#ready();
-    replica.apply(scalars, gradNorm);
-    return Promise.resolve(replica.stateHash());
+  async apply(scalars: StepScalars, gradNorm: number): Promise<string> {
+    const { replica, stateOnDemand } = this.#ready();
+    const stateHash = await replica.apply(scalars, gradNorm);
+    if (!stateOnDemand) await replica.download();
+    return stateHash;
   }
 
   async estimate(at: { split: Split; index: number }): Promise<number> {
@@ -150,6 +173,7 @@ export class Compute implements Computing {
   async close(): Promise<void> {
     if (this.#loaded === undefined) return;
     for (const engine of this.#loaded.engines) await engine[Symbol.asyncDispose]();
+    this.#loaded.replica[Symbol.dispose]();
     this.#loaded.dataset.close();
     this.#loaded = undefined;
   }
@@ -167,7 +191,7 @@ export class Compute implements Computing {
     const { replica, engines } = this.#ready();
     const { config, model, module, state } = replica;
     const kernels = bindKernels(module, { arena });
-    const memory = { kernels, parameters: state.region("parameters"), slice };
+    const memory = { kernels, parameters: state.region("parameters"), slice, resident: replica.resident };
     const { engine: name, device } = chosenEngine(config);
     const engine = await openEngine(name, { model, memory, device, threads: config.threads });
     engines.push(engine);

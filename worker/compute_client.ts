@@ -2,7 +2,7 @@ import type { RunConfig } from "../shared/config/run_config.ts";
 import type { Split } from "../shared/data/datasets/dataset.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Request } from "../shared/tasks/task.ts";
-import type { Computing } from "./compute.ts";
+import type { Computing, LoadOptions } from "./compute.ts";
 import type { OnPartial, PartialEvent, ShardPlan } from "./shard_trainer.ts";
 import { ThreadCalls } from "./thread_calls.ts";
 
@@ -19,8 +19,8 @@ export class ComputeClient implements Computing {
     );
   }
 
-  load(config: RunConfig) {
-    return this.#calls.call("load", config);
+  load(config: RunConfig, options?: LoadOptions) {
+    return this.#calls.call("load", config, options);
   }
   memory() {
     return this.#calls.call("memory");
@@ -30,6 +30,9 @@ export class ComputeClient implements Computing {
   }
   stateHash() {
     return this.#calls.call("stateHash");
+  }
+  download() {
+    return this.#calls.call("download");
   }
   configure(plan: ShardPlan) {
     return this.#calls.call("configure", plan);

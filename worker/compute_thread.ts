@@ -14,6 +14,7 @@ const methods = {
   memory: compute.memory.bind(compute),
   initialize: compute.initialize.bind(compute),
   stateHash: compute.stateHash.bind(compute),
+  download: compute.download.bind(compute),
   configure: compute.configure.bind(compute),
   computeStep: compute.computeStep.bind(compute),
   apply: compute.apply.bind(compute),

@@ -2,11 +2,12 @@ import { modelConfig } from "../shared/config/model_config.ts";
 import type { RunConfig } from "../shared/config/run_config.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import { Arena } from "./arena.ts";
+import type { Engine, ResidentState } from "./engines/engine.ts";
 import { bindKernels, compileKernels } from "./kernels/kernels.ts";
 import { initialize } from "./model/init.ts";
 import { loadModel, type Model } from "./model/load_model.ts";
 import { loadWeights } from "./model/load_weights.ts";
-import { AdamW } from "./optimizer/adamw.ts";
+import { AdamW, type AdamWOptions } from "./optimizer/adamw.ts";
 import { clipScale } from "./optimizer/clip.ts";
 import { ATOM } from "./optimizer/clip.ts";
 
@@ -14,8 +15,10 @@ import { ATOM } from "./optimizer/clip.ts";
 export type StateRegion = "parameters" | "m" | "v" | "reduced" | "squares";
 
 /** Master parameters, moments and the reduced gradient of one member, and the update that keeps all members alike. */
-export class Replica {
+export class Replica implements Disposable {
+  readonly #options: AdamWOptions;
   readonly #optimizer: AdamW;
+  #resident: ResidentState | undefined;
 
   private constructor(
     readonly config: RunConfig,
@@ -25,7 +28,7 @@ export class Replica {
     readonly module: WebAssembly.Module,
   ) {
     const region = (name: StateRegion) => state.region(name);
-    this.#optimizer = new AdamW(bindKernels(module, { arena: state }), {
+    this.#options = {
       regions: {
         parameters: region("parameters"),
         gradient: region("reduced"),
@@ -34,7 +37,8 @@ export class Replica {
       },
       tensors: model.parameters,
       config,
-    });
+    };
+    this.#optimizer = new AdamW(bindKernels(module, { arena: state }), this.#options);
   }
 
   /** Loads the model and reserves its memory; the numbers are zero until `initialize` or until they are received. */
@@ -52,15 +56,47 @@ export class Replica {
     const parameters = this.state.region("parameters").view;
     if (init_from === "scratch" || init_from === "resume") initialize(this.model, parameters, seed);
     else await loadWeights(this.model, parameters, init_from);
+    this.written();
   }
 
-  /** Applies the reduced gradient, clipped by its norm. */
-  apply(scalars: StepScalars, gradNorm: number): void {
-    this.#optimizer.apply(scalars, clipScale(gradNorm, this.config.grad_clip));
+  /** What keeps the state on the device of an engine, for other engines of that kind. */
+  get resident(): ResidentState | undefined {
+    return this.#resident;
   }
 
-  /** 32 hex digits that stand for parameters and moments. */
+  /** Has the engine keep the state on its device, if it does that. */
+  async settle(engine: Engine): Promise<void> {
+    this.#resident ??= await engine.resident?.(this.#options);
+  }
+
+  /** Somebody has written the arena's parameters and moments: they count from now on. */
+  written(): void {
+    this.#resident?.invalidate();
+  }
+
+  /** Applies the reduced gradient, clipped by its norm; resolves to the hash of the new state. */
+  async apply(scalars: StepScalars, gradNorm: number): Promise<string> {
+    const scale = clipScale(gradNorm, this.config.grad_clip);
+    if (this.#resident === undefined) {
+      this.#optimizer.apply(scalars, scale);
+      return this.#optimizer.stateHash();
+    }
+    await this.#resident.apply(scalars, scale);
+    return await this.#resident.hash();
+  }
+
+  /** Brings the arena's parameters and moments up to date. */
+  async download(): Promise<void> {
+    await this.#resident?.download();
+  }
+
+  /** 32 hex digits that stand for the arena's parameters and moments. */
   stateHash(): string {
     return this.#optimizer.stateHash();
+  }
+
+  [Symbol.dispose](): void {
+    this.#resident?.[Symbol.dispose]();
+    this.#resident = undefined;
   }
 }

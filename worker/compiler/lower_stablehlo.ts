@@ -107,9 +107,7 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
     to.emit("stablehlo.transpose", inputs, { type, attributes: { permutation: integersText(attrs.perm) } }),
   ],
   slice: (to, { inputs: [x], attrs }) => [to.slice(x, attrs)],
-  concat: (to, { inputs, attrs, types: [type] }) => [
-    to.emit("stablehlo.concatenate", inputs, { type, attributes: { dimension: `${attrs.axis} : i64` } }),
-  ],
+  concat: (to, { inputs, attrs: { axis } }) => [to.concat(inputs, axis)],
   split: (to, { inputs: [x], attrs: { axis, sizes } }) => {
     let next = 0;
     return sizes.map((size) => {
@@ -118,16 +116,7 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
       return to.slice(x, { begin, size: x.shape.with(axis, size) });
     });
   },
-  pad: (to, { inputs: [x], attrs, types: [type] }) => [
-    to.emit("stablehlo.pad", [x, to.splat({ dtype: x.dtype, shape: [] }, 0)], {
-      type,
-      attributes: {
-        edge_padding_low: integersText(attrs.before),
-        edge_padding_high: integersText(attrs.after),
-        interior_padding: integersText(attrs.before.map(() => 0)),
-      },
-    }),
-  ],
+  pad: (to, { inputs: [x], attrs }) => [to.pad(x, attrs)],
   tile: (to, { inputs: [x], attrs: { reps }, types: [type] }) => {
     const apart = x.shape.flatMap((size, axis) => [reps[axis], size]);
     return [to.reshape(to.broadcast(x, apart, x.shape.map((_, axis) => 2 * axis + 1)), type.shape)];

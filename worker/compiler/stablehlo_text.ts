@@ -130,6 +130,30 @@ export class StablehloText {
     });
   }
 
+  /** Zeros before and after each axis. */
+  pad(x: Operand, { before, after }: { before: readonly number[]; after: readonly number[] }): Operand {
+    const shape = x.shape.map((size, axis) => before[axis] + size + after[axis]);
+    return this.emit("stablehlo.pad", [x, this.splat({ dtype: x.dtype, shape: [] }, 0)], {
+      type: { dtype: x.dtype, shape },
+      attributes: {
+        edge_padding_low: integersText(before),
+        edge_padding_high: integersText(after),
+        interior_padding: integersText(before.map(() => 0)),
+      },
+    });
+  }
+
+  /** Operands one after the other along an axis. */
+  concat(operands: readonly Operand[], axis: number): Operand {
+    const [{ dtype, shape }] = operands;
+    if (operands.length === 1) return operands[0];
+    const size = operands.reduce((sum, operand) => sum + operand.shape[axis], 0);
+    return this.emit("stablehlo.concatenate", operands, {
+      type: { dtype, shape: shape.with(axis, size) },
+      attributes: { dimension: `${axis} : i64` },
+    });
+  }
+
   /** Axis i of `x` becomes axis `axes[i]` of `shape`, repeated where its size is 1; the last axes where none are named. */
   broadcast(
     x: Operand,

@@ -1,7 +1,9 @@
 import type { Batch } from "../../shared/data/datasets/dataset.ts";
+import type { StepScalars } from "../../shared/schedule.ts";
 import type { Region } from "../arena.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Model } from "../model/load_model.ts";
+import type { AdamWOptions } from "../optimizer/adamw.ts";
 
 /** The size of a batch: B sequences of T tokens. */
 export interface BatchShape {
@@ -47,6 +49,21 @@ export interface Decoder {
   append(tokens: Int32Array): Promise<Float32Array>;
 }
 
+/**
+ * Parameters and moments that live on an engine's device, where they are updated. The arena's are copies, which
+ * {@link download} brings up to date and {@link invalidate} declares to be the newer ones.
+ */
+export interface ResidentState extends Disposable {
+  /** The arena's state was written: it is uploaded before the device computes with it. */
+  invalidate(): void;
+  /** Applies the reduced gradient, which lies in the arena, multiplied with `clipScale`, as AdamW.apply does. */
+  apply(scalars: StepScalars, clipScale: number): Promise<void>;
+  /** What AdamW.stateHash gives for the same numbers. */
+  hash(): Promise<string>;
+  /** Writes the newest state to the arena. */
+  download(): Promise<void>;
+}
+
 /** The numbers an engine works on, all in one arena. */
 export interface EngineMemory {
   readonly kernels: Kernels;
@@ -54,6 +71,8 @@ export interface EngineMemory {
   readonly parameters: Region;
   /** As long as the parameters where {@link sliceRows} says that batches are cut, otherwise null. */
   readonly slice: Region | null;
+  /** The parameters on the device of an engine of this kind: they count, and not the arena's. */
+  readonly resident?: ResidentState;
 }
 
 /** Where an engine computes. */
@@ -75,6 +94,8 @@ export interface Engine extends AsyncDisposable {
   trainer(shape: BatchShape): Promise<Trainer>;
   scorer(shape: BatchShape): Promise<Scorer>;
   forward(shape: BatchShape): Promise<Forward>;
+  /** Keeps the state on the device from now on; without it, parameters are read in the arena. */
+  resident?(options: AdamWOptions): Promise<ResidentState>;
   /** For prompts of up to `length` tokens. */
   decoder(shape: BatchShape): Promise<Decoder>;
 }

@@ -1,25 +1,40 @@
 import type { ProgramKind } from "../compiler/compile.ts";
 import { PARAMETERS } from "../compiler/passes/flatten_parameters.ts";
+import type { AdamWOptions } from "../optimizer/adamw.ts";
 import { DropoutMasks } from "./dropout_masks.ts";
-import type { BatchShape, Decoder, Engine, EngineOptions, Forward, Scorer, Trainer } from "./engine.ts";
+import type {
+  BatchShape,
+  Decoder,
+  Engine,
+  EngineOptions,
+  Forward,
+  ResidentState,
+  Scorer,
+  Trainer,
+} from "./engine.ts";
 import { readMachine } from "./machine.ts";
 import { PaddedDecoder } from "./padded_decoder.ts";
 import type { PjrtClient } from "./pjrt.ts";
 import { XlaDecoder } from "./xla_decoder.ts";
 import { isPluginThere, openXla, type XlaDevice } from "./xla_plugin.ts";
-import { type XlaInputs, XlaProgram } from "./xla_program.ts";
+import { type XlaInputs, XlaProgram, type XlaTarget } from "./xla_program.ts";
+import { XlaState } from "./xla_state.ts";
 import { XlaTrainer } from "./xla_trainer.ts";
 
 /** Programs compiled to StableHLO and run by XLA through a PJRT plugin, on an NVIDIA GPU or a CPU. */
 export class XlaEngine implements Engine {
   readonly name = "xla";
   readonly #owned = new DisposableStack();
+  #state: XlaState | undefined;
 
   constructor(
     readonly device: XlaDevice,
     private readonly client: PjrtClient,
     private readonly options: EngineOptions,
-  ) {}
+  ) {
+    const { resident } = options.memory;
+    if (resident instanceof XlaState) this.#state = resident;
+  }
 
   async trainer(shape: BatchShape): Promise<Trainer> {
     const program = await this.#compile("train", shape);
@@ -72,18 +87,32 @@ export class XlaEngine implements Engine {
     );
   }
 
+  async resident(options: AdamWOptions): Promise<ResidentState> {
+    return this.#state = await XlaState.create(this.#target(), options);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#owned.dispose();
     return Promise.resolve();
   }
 
   async #compile(kind: ProgramKind, shape: BatchShape): Promise<XlaProgram> {
-    const { model, threads } = this.options;
-    const target = { client: this.client, device: this.device, threads, multiply: "float32" } as const;
-    return this.#owned.use(await XlaProgram.compile(target, { kind, model, shape }));
+    const { model } = this.options;
+    return this.#owned.use(await XlaProgram.compile(this.#target(), { kind, model, shape }));
   }
 
-  #parameters = (): XlaInputs => ({ [PARAMETERS]: this.options.memory.parameters.view });
+  #target(): XlaTarget {
+    return {
+      client: this.client,
+      device: this.device,
+      threads: this.options.threads,
+      multiply: "float32",
+    };
+  }
+
+  #parameters = (): XlaInputs => ({
+    [PARAMETERS]: this.#state?.parameters() ?? this.options.memory.parameters.view,
+  });
 }
 
 /** What `openEngine("xla", …)` calls. Throws E_ENGINE with what to do where the device's plugin is not there. */

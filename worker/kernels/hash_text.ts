@@ -7,20 +7,20 @@ export const HASH_BLOCK_BYTES = 65_536;
  * What each 16-byte vector of the first stripe is mixed with, and by how much that grows from stripe to stripe, so
  * that equal bytes count differently in each place: hexadecimal digits of √2, √3, √5, √7, made odd where added.
  */
-const SECRETS = [
+export const SECRETS = [
   "0x6a09e667 0xf3bcc908 0xb2fb1366 0xea957d3e",
   "0xbb67ae85 0x84caa73b 0x25742d70 0x78b83b89",
   "0x3c6ef372 0xfe94f82b 0xe7398089 0xbed72d7b",
   "0xa54ff53a 0x5f1d36f1 0x1c6e5e6b 0x0a6a9d21",
 ];
-const STRIDES = [
+export const STRIDES = [
   "0x9e3779b1 0x85ebca6b 0xc2b2ae35 0x27d4eb2f",
   "0x165667b1 0xd3a2646d 0xfd7046c5 0xb55a4f09",
   "0x7feb352d 0x846ca68b 0x68e31da5 0xb5297a4d",
   "0x1b56c4e9 0x2c1b3c6d 0x297a2d39 0x3c79ac49",
 ];
-const MULTIPLIER = "0x9e3779b185ebca87";
-const INDEX_MULTIPLIER = "0xc2b2ae3d27d4eb4f";
+export const MULTIPLIER = "0x9e3779b185ebca87";
+export const INDEX_MULTIPLIER = "0xc2b2ae3d27d4eb4f";
 
 /** Adds one stripe of 64 bytes, in $v0 … $v3, to the four accumulators. */
 const ADD_STRIPE = [

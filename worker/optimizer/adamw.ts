@@ -50,6 +50,33 @@ export interface AdamWConfig {
   eps: number;
 }
 
+/** What AdamW updates, and with what constants. */
+export interface AdamWOptions {
+  readonly regions: AdamWRegions;
+  readonly tensors: readonly FlatTensor[];
+  readonly config: AdamWConfig;
+}
+
+/** What one update multiplies with, the same for all parameters. */
+export interface AdamWScalars {
+  /** What parameters that decay are multiplied with. */
+  readonly decay: number;
+  readonly stepSize: number;
+  /** What √v is multiplied with. */
+  readonly root: number;
+}
+
+export function adamwScalars(
+  { learningRate, biasCorrection1, biasCorrection2 }: StepScalars,
+  { weight_decay }: Pick<AdamWConfig, "weight_decay">,
+): AdamWScalars {
+  return {
+    decay: 1 - learningRate * weight_decay,
+    stepSize: learningRate / biasCorrection1,
+    root: 1 / Math.sqrt(biasCorrection2),
+  };
+}
+
 /**
  * AdamW with decoupled weight decay (Loshchilov and Hutter 2019) on flat parameters, in place; a step allocates
  * nothing. The same bits on every CPU.
@@ -59,23 +86,14 @@ export class AdamW {
   readonly #hash: BlockHash = new Uint32Array(4);
   readonly #total: BlockHash = new Uint32Array(4);
 
-  constructor(
-    private readonly kernels: Kernels,
-    private readonly options: {
-      regions: AdamWRegions;
-      tensors: readonly FlatTensor[];
-      config: AdamWConfig;
-    },
-  ) {
+  constructor(private readonly kernels: Kernels, private readonly options: AdamWOptions) {
     this.#ranges = decayRanges(options.tensors);
   }
 
   /** Applies the gradient, multiplied with `scale` (see clipScale), once. */
-  apply({ learningRate, biasCorrection1, biasCorrection2 }: StepScalars, scale: number): void {
+  apply(scalars: StepScalars, scale: number): void {
     const { regions: { parameters, gradient, m, v }, config } = this.options;
-    const decay = 1 - learningRate * config.weight_decay;
-    const stepSize = learningRate / biasCorrection1;
-    const root = 1 / Math.sqrt(biasCorrection2);
+    const { decay, stepSize, root } = adamwScalars(scalars, config);
     for (const { start, length, decays } of this.#ranges) {
       const skip = 4 * start;
       this.kernels.adamw(
