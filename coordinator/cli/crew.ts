@@ -1,4 +1,5 @@
 import { LockstepError } from "../../shared/errors.ts";
+import { makeRunKeys } from "../../shared/keys.ts";
 import { memoryPair } from "../../shared/protocol/channel.ts";
 import { createIpcDirectory, type IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { Compute } from "../../worker/compute.ts";
@@ -79,8 +80,20 @@ async function musterProcesses(
   directory: IpcDirectory,
 ): Promise<Crew> {
   const runOptions = await fetchEngine(engine);
-  const server = await openControlServer({ endpoint: endpoint ?? directory.endpoint("control") });
-  const workers = launchLocal({ count, endpoint: server.endpoint, directory, verbose, runOptions, gpus });
+  const keys = endpoint === undefined ? undefined : makeRunKeys();
+  const server = await openControlServer({
+    endpoint: endpoint ?? directory.endpoint("control"),
+    keys: keys?.coordinator,
+  });
+  const workers = launchLocal({
+    count,
+    endpoint: server.endpoint,
+    directory,
+    keys: keys?.worker,
+    verbose,
+    runOptions,
+    gpus,
+  });
   const close = async () => {
     await server.close();
     directory.remove();

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LockstepError } from "../../shared/errors.ts";
+import { encodeKeys, type MemberKeys } from "../../shared/keys.ts";
 import type { IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 
 /** The worker processes of one machine. */
@@ -20,6 +21,8 @@ export interface LaunchOptions {
   readonly endpoint: string;
   /** Where the workers' data sockets lie. */
   readonly directory: IpcDirectory;
+  /** With which the workers join; only over tcp. They reach them through a pipe. */
+  readonly keys?: MemberKeys;
   readonly verbose: boolean;
   /** Further options of `deno run`: which lock file. */
   readonly runOptions?: readonly string[];
@@ -42,7 +45,7 @@ const KEPT_LINES = 20;
  * decided here.
  */
 export function launchLocal(
-  { count, endpoint, directory, verbose, runOptions = [], gpus = [] }: LaunchOptions,
+  { count, endpoint, directory, keys, verbose, runOptions = [], gpus = [] }: LaunchOptions,
 ): LocalWorkers {
   const ids = Array.from({ length: count }, (_, i) => `worker-${i}`);
   const { promise: lost, reject } = Promise.withResolvers<never>();
@@ -54,6 +57,7 @@ export function launchLocal(
       localRank,
       endpoint,
       dataEndpoint: directory.endpoint(id),
+      keys,
       verbose,
       runOptions,
       env: gpuEnvironment(gpus, localRank),
@@ -109,20 +113,22 @@ interface StartOptions extends Required<Pick<LaunchOptions, "endpoint" | "verbos
   readonly id: string;
   readonly localRank: number;
   readonly dataEndpoint: string;
+  readonly keys: MemberKeys | undefined;
   readonly env: Record<string, string>;
 }
 
 function start(
-  { id, localRank, endpoint, dataEndpoint, verbose, runOptions, env }: StartOptions,
+  { id, localRank, endpoint, dataEndpoint, keys, verbose, runOptions, env }: StartOptions,
 ): Deno.ChildProcess {
   const words = [
     `--endpoint=${endpoint}`,
     `--data-endpoint=${dataEndpoint}`,
     `--id=${id}`,
     `--local-rank=${localRank}`,
+    ...(keys === undefined ? [] : ["--keys=-"]),
     ...(verbose ? ["--verbose"] : []),
   ];
-  return new Deno.Command(Deno.execPath(), {
+  const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "--quiet",
@@ -136,10 +142,19 @@ function start(
     ],
     env,
     detached: true,
-    stdin: "piped", // never written to: its end tells the worker that this process is gone
+    stdin: "piped", // carries the keys, and its end tells the worker that this process is gone
     stdout: "null",
     stderr: "piped",
   }).spawn();
+  if (keys !== undefined) handOver(child, keys);
+  return child;
+}
+
+/** Keys go through a pipe, as others can see a process's words and environment. */
+async function handOver({ stdin }: Deno.ChildProcess, keys: MemberKeys): Promise<void> {
+  const writer = stdin.getWriter();
+  await writer.write(new TextEncoder().encode(`${encodeKeys(keys)}\n`)).catch(() => {}); // its end says why
+  writer.releaseLock();
 }
 
 /** Reads a worker's stderr, and resolves to its last lines when it ends. */

@@ -1,3 +1,4 @@
+import type { MemberRole } from "../keys.ts";
 import { Inbox } from "./inbox.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
@@ -15,15 +16,27 @@ export interface WorkerChannel {
    */
   receive(): Promise<ToWorker | null>;
   /**
+   * Called when the connection has ended, once everything that came over it has been received. What was sent just before
+   * is lost, or reaches the next coordinator ahead of all else; what is sent from here on until `onReconnected` is lost.
+   */
+  onGone?: () => void;
+  /** Called when there is a connection again, maybe to another coordinator: it must be told who this is. */
+  onReconnected?: () => void;
+  /**
    * Delivers what was sent, throws away what was not received, frees everything; resolves then, within about
    * two seconds. Sending and closing again do nothing.
    */
   close(): Promise<void>;
 }
 
-/** A message and the id of the worker that sent it. */
+/** A message and where it comes from. */
 export interface Received {
+  /** The id of the sender. */
   from: string;
+  /** What the sender's key may be used for; "local" is a process of this user on this machine, or anybody where a run is insecure: it may do all. */
+  role: MemberRole | "local";
+  /** The IP address from which the sender is seen; null on this machine's own sockets. */
+  address: string | null;
   message: FromWorker;
 }
 
@@ -35,6 +48,10 @@ export interface CoordinatorServer {
   send(to: string, message: ToWorker): Promise<void>;
   /** The next message of any worker; null when closed. */
   receive(): Promise<Received | null>;
+  /**
+   * Called when a sender's connection has ended and it has not come back, once everything that it sent has been received.
+   */
+  onGone?: (from: string) => void;
   /** As `WorkerChannel.close`. */
   close(): Promise<void>;
 }
@@ -64,11 +81,12 @@ export function memoryPair(id: string): { server: CoordinatorServer; client: Wor
   };
   const client: WorkerChannel = {
     send: (message) => {
-      if (clientOpen) toServer.push({ from: id, message });
+      if (clientOpen) toServer.push({ from: id, role: "local", address: null, message });
       return Promise.resolve();
     },
     receive: () => toClient.receive(),
     close: () => {
+      if (clientOpen) toServer.notify(() => server.onGone?.(id));
       clientOpen = false;
       toClient.close();
       return Promise.resolve();

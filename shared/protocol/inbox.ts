@@ -1,10 +1,15 @@
+/** Something to do between two messages. */
+class Notice {
+  constructor(readonly run: () => void) {}
+}
+
 /** Messages that wait for their reader: first in, first out, until it is closed or fails. */
 export class Inbox<T> {
-  readonly #items: T[] = [];
+  readonly #items: (T | Notice)[] = [];
   readonly #readers: PromiseWithResolvers<T | null>[] = [];
   #end: { error: unknown } | "closed" | null = null;
 
-  /** How many messages wait. */
+  /** How many messages and notices wait. */
   get size(): number {
     return this.#items.length;
   }
@@ -17,9 +22,19 @@ export class Inbox<T> {
     else reader.resolve(item);
   }
 
+  /** Calls `run` when the reader comes back for more than was added before; after the end it is ignored. */
+  notify(run: () => void): void {
+    if (this.#end !== null) return;
+    if (this.#items.length === 0 && this.#readers.length > 0) run();
+    else this.#items.push(new Notice(run));
+  }
+
   /** The next message, when there is one; null once closed, a rejection once failed. */
   receive(): Promise<T | null> {
-    if (this.#items.length > 0) return Promise.resolve(this.#items.shift() ?? null);
+    for (let item = this.#items.shift(); item !== undefined; item = this.#items.shift()) {
+      if (!(item instanceof Notice)) return Promise.resolve(item);
+      item.run();
+    }
     const reader = Promise.withResolvers<T | null>();
     if (this.#end === null) this.#readers.push(reader);
     else this.#settle(reader, this.#end);

@@ -1,11 +1,18 @@
 import { LockstepError } from "../errors.ts";
 import { Poller } from "./poller.ts";
-import type { Context, Frame, Socket } from "./socket.ts";
+import type { Context, Frame, MessageSource, Socket } from "./socket.ts";
+
+/** A socket that is served beside the loop's own: a monitor, the ZAP handler. */
+export interface SideSocket {
+  readonly socket: Socket;
+  /** Takes all that has come. Must not throw. */
+  attend(): void;
+}
 
 /** Who gets what a `SocketLoop` receives. */
 export interface SocketLoopOptions {
   /** Takes one message. Must not throw. */
-  deliver(frames: Frame[]): void;
+  deliver(frames: Frame[], source: MessageSource): void;
   /**
    * False while no more messages can be taken; the peers are held back meanwhile. Call `wake` when there is
    * room again.
@@ -13,6 +20,12 @@ export interface SocketLoopOptions {
   hasRoom(): boolean;
   /** Takes the error that ended the loop. */
   fail(error: unknown): void;
+  /** Called when everything that has come was delivered. */
+  drained?(): void;
+  /** Sockets of the same context, attended to before the loop's own. */
+  sides?: readonly SideSocket[];
+  /** Whether the socket has one peer at most, and so tells when that has room. */
+  singlePeer?: boolean;
 }
 
 interface Unsent {
@@ -43,7 +56,7 @@ export class SocketLoop {
     this.#socket = socket;
     this.#options = options;
     this.#poller = new Poller(context);
-    this.#ended = this.#run();
+    this.#ended = Promise.resolve().then(() => this.#run()); // not before its owner is complete
   }
 
   /**
@@ -59,6 +72,11 @@ export class SocketLoop {
     else queue.push(message);
     this.wake();
     return promise;
+  }
+
+  /** Throws away what is queued. */
+  drop(): void {
+    for (const key of [...this.#unsent.keys()]) this.#forget(key);
   }
 
   /** Makes the loop look at its queues and at `hasRoom` again. */
@@ -84,22 +102,36 @@ export class SocketLoop {
       this.#options.fail(error);
     } finally {
       this.#closing = true;
-      for (const key of this.#unsent.keys()) this.#forget(key);
+      this.drop();
       await this.#poller.close();
       await this.#context.close();
     }
   }
 
   async #turn(): Promise<void> {
-    while (this.#options.hasRoom()) {
-      const frames = this.#socket.tryReceive();
-      if (frames === null) break;
-      this.#options.deliver(frames);
+    const options = this.#options;
+    const { sides = [] } = options;
+    for (const side of sides) side.attend();
+    while (options.hasRoom()) {
+      const message = this.#socket.tryReceiveFrom();
+      if (message === null) {
+        options.drained?.();
+        break;
+      }
+      options.deliver(message.frames, message.source);
     }
     await Promise.resolve(); // whoever was given a message can answer before the loop waits
     this.#flush();
-    const readable = this.#options.hasRoom() ? [this.#socket] : [];
-    await this.#poller.wait(this.#unsent.size > 0 ? RETRY_MS : -1, { readable });
+    const readable = sides.map(({ socket }) => socket);
+    if (options.hasRoom()) readable.push(this.#socket);
+    await this.#waitToSend(-1, readable);
+  }
+
+  /** Waits for messages, and for room if something is queued: a socket of many peers tells only whether any has some. */
+  #waitToSend(timeoutMs: number, readable: readonly Socket[] = []): Promise<void> {
+    if (this.#unsent.size === 0) return this.#poller.wait(timeoutMs, { readable });
+    if (!this.#options.singlePeer) return this.#poller.wait(RETRY_MS, { readable });
+    return this.#poller.wait(timeoutMs, { readable, writable: [this.#socket] });
   }
 
   #flush(): void {
@@ -132,7 +164,7 @@ export class SocketLoop {
 
   async #flushUntil(deadline: number): Promise<void> {
     for (this.#flush(); this.#unsent.size > 0 && performance.now() < deadline; this.#flush()) {
-      await this.#poller.wait(RETRY_MS);
+      await this.#waitToSend(Math.ceil(deadline - performance.now()));
     }
   }
 }

@@ -3,20 +3,32 @@ import { type ControlServer, openControlServer } from "../../coordinator/control
 import { encodeMessage, MAX_MESSAGE_BYTES } from "../../shared/protocol/codec.ts";
 import { Poller } from "../../shared/zmq/poller.ts";
 import { Context, type Frame, type Socket } from "../../shared/zmq/socket.ts";
+import { makeRunKeys } from "../../shared/keys.ts";
+import { makeRoutingId } from "../../shared/protocol/routing_id.ts";
 import { openControlClient } from "../../worker/control_client.ts";
 import { channelContract } from "../shared/protocol/channel_contract.ts";
 import { zmqTest } from "../shared/zmq/zmq_test_support.ts";
 
-for (const endpoint of [undefined, "tcp://127.0.0.1:*"]) {
-  channelContract({
-    name: `openControlServer() over ${endpoint === undefined ? "ipc" : "tcp"}`,
-    open: async (id) => {
-      const server = await openControlServer({ endpoint });
-      return { server, client: await openControlClient(server.endpoint, { id }) };
-    },
-    test: zmqTest,
-  });
-}
+const TCP = "tcp://127.0.0.1:*";
+
+channelContract({
+  name: "openControlServer() over ipc",
+  open: async (id) => {
+    const server = await openControlServer();
+    return { server, client: await openControlClient(server.endpoint, { id }) };
+  },
+  test: zmqTest,
+});
+
+channelContract({
+  name: "openControlServer() over tcp with keys",
+  open: async (id) => {
+    const { coordinator, worker } = makeRunKeys();
+    const server = await openControlServer({ endpoint: TCP, keys: coordinator });
+    return { server, client: await openControlClient(server.endpoint, { id, keys: worker }) };
+  },
+  test: zmqTest,
+});
 
 /** A server and a bare socket that may send anything to it, under the name `stranger`. */
 async function withStranger(
@@ -26,7 +38,7 @@ async function withStranger(
 ): Promise<void> {
   const server = await openControlServer();
   const context = new Context();
-  const stranger = context.socket("dealer", { routingId: "stranger", linger: 0 });
+  const stranger = context.socket("dealer", { routingId: makeRoutingId("stranger"), linger: 0 });
   stranger.connect(server.endpoint);
   const poller = new Poller(context);
   const reply = async () => {
@@ -59,7 +71,12 @@ zmqTest(
       );
       stranger.trySend([new Uint8Array(1), new Uint8Array(1)]);
       stranger.trySend([encodeMessage({ type: "BEAT" })]);
-      assert.deepEqual(await server.receive(), { from: "stranger", message: { type: "BEAT" } });
+      assert.deepEqual(await server.receive(), {
+        from: "stranger",
+        role: "local",
+        address: null,
+        message: { type: "BEAT" },
+      });
       assert.deepEqual([...server.refused], [["E_DECODE", 2]]);
     }),
 );
@@ -78,7 +95,12 @@ zmqTest(
       while (!stranger.trySend([encodeMessage({ type: "BEAT" })])) {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
-      assert.deepEqual(await server.receive(), { from: "stranger", message: { type: "BEAT" } });
+      assert.deepEqual(await server.receive(), {
+        from: "stranger",
+        role: "local",
+        address: null,
+        message: { type: "BEAT" },
+      });
       assert.equal(server.refused.get("E_DECODE"), sent);
     }),
 );
@@ -114,8 +136,8 @@ zmqTest("openControlServer() tells workers apart and answers each", async () => 
 });
 
 zmqTest("openControlServer() names an endpoint that it cannot bind", async () => {
-  const server = await openControlServer({ endpoint: "tcp://127.0.0.1:*" });
-  await assert.rejects(openControlServer({ endpoint: server.endpoint }), {
+  const server = await openControlServer({ endpoint: TCP, insecure: true });
+  await assert.rejects(openControlServer({ endpoint: server.endpoint, insecure: true }), {
     code: "E_ZMQ",
     message: `Cannot bind a socket to ${server.endpoint}: Address already in use`,
   });

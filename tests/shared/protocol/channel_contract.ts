@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { CoordinatorServer, WorkerChannel } from "../../../shared/protocol/channel.ts";
+import type { CoordinatorServer, Received, WorkerChannel } from "../../../shared/protocol/channel.ts";
 import type { FromWorker, ToWorker } from "../../../shared/protocol/messages.ts";
 
 /** A transport under test: `open` gives a server and one client of it, named `id`. */
@@ -26,6 +26,10 @@ function part(offset: number, bytes: number): FromWorker {
   };
 }
 
+function assertFrom(received: Received | null, message: FromWorker): void {
+  assert.deepEqual([received?.from, received?.message], ["worker-1", message]);
+}
+
 /** What every implementation of `WorkerChannel` and `CoordinatorServer` must do. */
 export function channelContract({ name, open, test }: Transport): void {
   async function withChannel(
@@ -45,14 +49,14 @@ export function channelContract({ name, open, test }: Transport): void {
     { server, client }: { server: CoordinatorServer; client: WorkerChannel },
   ): Promise<void> {
     client.send({ type: "BEAT" });
-    assert.deepEqual(await server.receive(), { from: "worker-1", message: { type: "BEAT" } });
+    assertFrom(await server.receive(), { type: "BEAT" });
   }
 
   test(`${name}: messages arrive unchanged, once, in order, both ways`, () =>
     withChannel(async ({ server, client }) => {
       for (let index = 0; index < 200; index++) client.send(syncGet(index));
       for (let index = 0; index < 200; index++) {
-        assert.deepEqual(await server.receive(), { from: "worker-1", message: syncGet(index) });
+        assertFrom(await server.receive(), syncGet(index));
       }
       const sent: ToWorker[] = Array.from(
         { length: 200 },
@@ -69,7 +73,7 @@ export function channelContract({ name, open, test }: Transport): void {
       await new Promise((resolve) => setTimeout(resolve, 10));
       client.send(syncGet(1));
       server.send("worker-1", { type: "DRAIN" });
-      assert.deepEqual(await atServer, { from: "worker-1", message: syncGet(1) });
+      assertFrom(await atServer, syncGet(1));
       assert.deepEqual(await atClient, { type: "DRAIN" });
     }));
 
@@ -156,5 +160,26 @@ export function channelContract({ name, open, test }: Transport): void {
       await server.send("worker-2", { type: "DRAIN" });
       server.send("worker-1", { type: "BEAT" });
       assert.deepEqual(await client.receive(), { type: "BEAT" });
+    }));
+
+  test(`${name}: onGone() of the server is called once, after all that a client sent before it closed`, () =>
+    withChannel(async ({ server, client }) => {
+      const seen: string[] = [];
+      const { promise, resolve } = Promise.withResolvers<void>();
+      server.onGone = (from) => {
+        seen.push(`${from} is gone`);
+        resolve();
+      };
+      for (let index = 0; index < 30; index++) client.send(syncGet(index));
+      await client.close();
+      const reading = (async () => {
+        for (let next = await server.receive(); next !== null; next = await server.receive()) {
+          seen.push(next.message.type);
+        }
+      })();
+      await promise;
+      await server.close();
+      await reading;
+      assert.deepEqual(seen, [...Array(30).fill("SYNC_GET"), "worker-1 is gone"]);
     }));
 }

@@ -27,3 +27,22 @@ Deno.test("Inbox.fail() rejects after what waits has been read, and again each t
   await assert.rejects(inbox.receive(), /broken/);
   await assert.rejects(inbox.receive(), /broken/);
 });
+
+Deno.test("Inbox.notify() calls when the reader comes back for more than was added before", async () => {
+  const inbox = new Inbox<number>(), told: string[] = [];
+  inbox.push(1);
+  inbox.notify(() => told.push("after 1"));
+  inbox.push(2);
+  assert.equal(inbox.size, 3);
+  assert.equal(await inbox.receive(), 1);
+  assert.deepEqual(told, []);
+  assert.equal(await inbox.receive(), 2);
+  assert.deepEqual(told, ["after 1"]);
+  const waiting = inbox.receive();
+  inbox.notify(() => told.push("at once"));
+  assert.deepEqual(told, ["after 1", "at once"]);
+  inbox.close();
+  inbox.notify(() => told.push("never"));
+  assert.equal(await waiting, null);
+  assert.deepEqual(told, ["after 1", "at once"]);
+});
