@@ -193,7 +193,13 @@ export class Compute implements Computing {
     const kernels = bindKernels(module, { arena });
     const memory = { kernels, parameters: state.region("parameters"), slice, resident: replica.resident };
     const { engine: name, device } = chosenEngine(config);
-    const engine = await openEngine(name, { model, memory, device, threads: config.threads });
+    const engine = await openEngine(name, {
+      model,
+      memory,
+      device,
+      dtype: config.dtype,
+      threads: config.threads,
+    });
     engines.push(engine);
     return engine;
   }

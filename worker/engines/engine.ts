@@ -1,3 +1,4 @@
+import type { RunConfig } from "../../shared/config/run_config.ts";
 import type { Batch } from "../../shared/data/datasets/dataset.ts";
 import type { StepScalars } from "../../shared/schedule.ts";
 import type { Region } from "../arena.ts";
@@ -83,6 +84,8 @@ export interface EngineOptions {
   readonly memory: EngineMemory;
   /** Where to compute, for an engine that can do so in several places; left out, it takes what there is. */
   readonly device?: Device;
+  /** What matrix products multiply; they add in float32, as does everything else. Left out, float32. */
+  readonly dtype?: RunConfig["dtype"];
   /** Threads of one computation: part of a run's numerics. */
   readonly threads: number;
 }

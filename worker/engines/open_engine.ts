@@ -15,6 +15,9 @@ const MODULES: Readonly<Record<string, string>> = {
   xla: "./xla.ts",
 };
 
+/** Engines whose matrix products multiply other types than float32, too. */
+const NARROW: readonly string[] = ["xla"];
+
 /** True for the path of a user's own engine. */
 export function isEnginePath(name: string): boolean {
   return moduleEnding.test(name);
@@ -22,8 +25,12 @@ export function isEnginePath(name: string): boolean {
 
 export const engineNames: readonly string[] = Object.keys(MODULES);
 
-/** The engine of that name, or of the module at that path (`--engine=./my_engine.ts`). An unknown one is an E_ENGINE. */
+/**
+ * The engine of that name, or of the module at that path (`--engine=./my_engine.ts`). An unknown one is an E_ENGINE, as is
+ * a dtype that a known one does not compute in.
+ */
 export async function openEngine(name: string, options: EngineOptions): Promise<Engine> {
+  const { dtype = "float32" } = options;
   if (isEnginePath(name)) {
     const { open } = await importUserModule(name, {
       what: "engine",
@@ -34,6 +41,14 @@ export async function openEngine(name: string, options: EngineOptions): Promise<
   }
   if (!Object.hasOwn(MODULES, name)) {
     throw new LockstepError("E_ENGINE", `Cannot use the engine ${name}: known are ${engineNames.join(", ")}`);
+  }
+  if (dtype !== "float32" && !NARROW.includes(name)) {
+    throw new LockstepError(
+      "E_ENGINE",
+      `Cannot compute in ${dtype} with the engine ${name}, which knows float32: use --engine=${
+        NARROW.join(" or ")
+      } or --dtype=float32`,
+    );
   }
   const url = new URL(MODULES[name], import.meta.url).href;
   const module: { open(options: EngineOptions): Engine | Promise<Engine> } = await import(url);

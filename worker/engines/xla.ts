@@ -40,7 +40,8 @@ export class XlaEngine implements Engine {
     const program = await this.#compile("train", shape);
     const { dropout } = this.options.model.config;
     const masks = program.sites.length === 0 ? null : await DropoutMasks.create(program.sites, dropout);
-    return new XlaTrainer({ program, masks, parameters: this.#parameters });
+    const narrow = this.options.dtype === "float16";
+    return new XlaTrainer({ program, masks, narrow, parameters: this.#parameters });
   }
 
   async scorer(shape: BatchShape): Promise<Scorer> {
@@ -106,7 +107,7 @@ export class XlaEngine implements Engine {
       client: this.client,
       device: this.device,
       threads: this.options.threads,
-      multiply: "float32",
+      multiply: this.options.dtype ?? "float32",
     };
   }
 

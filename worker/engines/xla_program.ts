@@ -4,6 +4,7 @@ import type { Graph } from "../compiler/graph.ts";
 import { lowerStablehlo } from "../compiler/lower_stablehlo.ts";
 import { flattenParameters } from "../compiler/passes/flatten_parameters.ts";
 import { keepCache } from "../compiler/passes/keep_cache.ts";
+import { unscaleOutputs } from "../compiler/passes/unscale_outputs.ts";
 import type { ProductType } from "../compiler/stablehlo_ops.ts";
 import type { DropoutSite } from "../model/programs.ts";
 import { type HostArray, PjrtBuffer, type PjrtClient, type PjrtProgram } from "./pjrt.ts";
@@ -24,7 +25,8 @@ export type XlaInputs = Readonly<Record<string, HostArray | PjrtBuffer>>;
 
 /**
  * A program of a model by XLA: it takes all parameters as one flat input and gives all gradients as one flat output
- * (passes/flatten_parameters.ts), and caches as a whole (passes/keep_cache.ts).
+ * (passes/flatten_parameters.ts), and caches as a whole (passes/keep_cache.ts). A step in float16 takes one more input, by
+ * which loss and gradient are multiplied (passes/unscale_outputs.ts).
  */
 export class XlaProgram implements Disposable {
   private constructor(
@@ -42,7 +44,8 @@ export class XlaProgram implements Disposable {
     spec: ProgramSpec,
   ): Promise<XlaProgram> {
     const { graph: traced, sites } = await compileGraph(spec);
-    const graph = flattenParameters(keepCache(traced, spec.model.config), spec.model);
+    const flat = flattenParameters(keepCache(traced, spec.model.config), spec.model);
+    const graph = spec.kind === "train" && multiply === "float16" ? unscaleOutputs(flat) : flat;
     const code = lowerStablehlo(graph, { multiply });
     const options = compilerOptions(device, threads);
     const program = await compileXla({ client, device, options, code });

@@ -18,8 +18,8 @@ export const systemKeys = {
           "What computes: onnx compiled for CPUs, xla for NVIDIA GPUs, tensorflow native, webgpu any GPU, reference plain",
       },
     ),
-  dtype: choice(["float32"]).default("float32").register(about, {
-    help: "Precision of weights, activations and gradients",
+  dtype: choice(["float32", "bfloat16", "float16"]).default("float32").register(about, {
+    help: "What matrix products multiply (other than float32 with xla only); weights and sums are float32",
     numerics: true,
   }),
   threads: wholeNumber(1, 1024).default(1).register(about, {

@@ -28,6 +28,23 @@ Deno.test("openEngine() refuses an engine that it does not know, and names those
   }
 });
 
+Deno.test("openEngine() refuses a dtype that an engine does not compute in", async () => {
+  const model = await tinyModel(tinyConfig());
+  for (const name of ["onnx", "tensorflow", "webgpu", "reference"]) {
+    await assert.rejects(
+      withRig(
+        { model, open: (options) => openEngine(name, { ...options, dtype: "bfloat16" }) },
+        () => Promise.resolve(),
+      ),
+      {
+        code: "E_ENGINE",
+        message:
+          `Cannot compute in bfloat16 with the engine ${name}, which knows float32: use --engine=xla or --dtype=float32`,
+      },
+    );
+  }
+});
+
 const model = await tinyModel(tinyConfig());
 const batch = randomBatch(model.config, { batchSize: 2, length: 4 });
 const withNative = await withRig({ model, open: openReference }, (rig) => stepOf(rig, batch));

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { parseSetupXla } from "../../../coordinator/cli/setup_xla.ts";
+import type { EngineOptions } from "../../../worker/engines/engine.ts";
 import { open } from "../../../worker/engines/xla.ts";
 import { compileXla } from "../../../worker/engines/xla_cache.ts";
+import { lossScale } from "../../../worker/engines/xla_trainer.ts";
 import { isPluginThere, openXla } from "../../../worker/engines/xla_plugin.ts";
 import { inTempDir, namesIn } from "../../shared/temp_dir.ts";
 import { tinyConfig, tinyModel } from "../tiny_model.ts";
-import { KEY, randomBatch, withRig } from "./rig.ts";
+import { KEY, randomBatch, stepOf, withRig } from "./rig.ts";
 import { XLA_AVAILABLE, XLA_SKIPPED } from "./xla_available.ts";
 
 /** Runs `work` while the cache folder is another one. */
@@ -84,14 +86,56 @@ onXla("compileXla() keeps machine code by text and options, and compiles again w
       const stored = await Deno.readFile(join(folder, name));
       await negate(one);
       assert.deepEqual(await namesIn(folder), [name]);
-      await Deno.writeFile(join(folder, name), stored.with(stored.length - 1, stored[stored.length - 1] ^ 1));
+      const damaged = stored.with(stored.length - 1, stored[stored.length - 1] ^ 1);
+      await Deno.writeFile(join(folder, name), damaged);
       await negate(one);
-      assert.equal((await Deno.readFile(join(folder, name))).length, stored.length);
+      assert.notDeepEqual(await Deno.readFile(join(folder, name)), damaged);
       await negate({ xla_cpu_multi_thread_eigen: true });
       assert.equal((await namesIn(folder)).length, 2);
     })
   );
 });
+
+Deno.test("lossScale() is a power of two that makes the gradient of a target's loss count 8 to 16 times", () => {
+  assert.equal(lossScale(0), 1);
+  for (const count of [1, 2, 3, 100, 12_288]) {
+    const scale = lossScale(1 / count);
+    assert.ok(Number.isInteger(Math.log2(scale)));
+    assert.ok(scale / count >= 8 && scale / count < 16, `${count}: ${scale}`);
+  }
+});
+
+/** ‖a − b‖ / ‖b‖ */
+function relativeError(a: Float32Array, b: Float32Array): number {
+  const squares = b.reduce((sum, x) => sum + x * x, 0);
+  return Math.sqrt(a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0) / squares);
+}
+
+/** Narrow numbers have 8 and 11 bits; a model of two blocks loses one or two of them on the way. */
+const NARROW = [
+  { dtype: "bfloat16", allowed: 2e-2 },
+  { dtype: "float16", allowed: 3e-3 },
+] as const;
+
+for (const { dtype, allowed } of NARROW) {
+  onXla(
+    `XlaEngine computes in ${dtype} nearly what it does in float32, with the same bits each time`,
+    async () => {
+      const model = await tinyModel(tinyConfig({ n_embd: 12, block_size: 16, dropout: 0.1 }));
+      const batch = randomBatch(model.config, { batchSize: 16, length: 16 });
+      const step = (chosen: EngineOptions["dtype"]) =>
+        withRig(
+          { model, open: (options) => open({ ...options, device: "cpu", dtype: chosen }) },
+          (rig) => stepOf(rig, batch),
+        );
+      const [narrow, again, full] = [await step(dtype), await step(dtype), await step("float32")];
+      assert.deepEqual(narrow, again);
+      const error = relativeError(narrow.gradient, full.gradient);
+      assert.ok(error > 0 && error < allowed, `relative error ${error}`);
+      assert.ok(Math.abs(narrow.loss - full.loss) < allowed * full.loss, `${narrow.loss}, not ${full.loss}`);
+    },
+  );
+}
 
 onXla("XlaEngine leaves no memory behind in 500 steps", async () => {
   const model = await tinyModel(tinyConfig({ n_layer: 1, n_embd: 48, vocab_size: 2000 }));
