@@ -1,17 +1,19 @@
 /// <reference lib="deno.worker" />
 /** A thread that owns the data sockets and reduces gradients in place in the arenas of its process. */
 import { LockstepError } from "../shared/errors.ts";
+import { Exposures } from "./collective/exposures.ts";
 import { makeReducer } from "./collective/make_reducer.ts";
 import type { Reducer } from "./collective/reducer.ts";
 import type { FromCollectiveThread, ToCollectiveThread } from "./collective/thread_messages.ts";
 
 let reducer: Reducer | null = null;
+const exposures = new Exposures();
 
 async function handle(message: ToCollectiveThread): Promise<void> {
   switch (message.type) {
     case "configure":
       await reducer?.close();
-      reducer = makeReducer(message.setup);
+      reducer = makeReducer(message.setup, exposures);
       return answer({ type: "configured" });
     case "begin":
       return answer({ type: "reduced", reduced: await configured().begin(message.key) });

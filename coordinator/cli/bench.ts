@@ -1,6 +1,6 @@
 import { about, choice, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
-import { benchAllReduce } from "./bench_allreduce.ts";
+import { benchAllReduce, serveAllReduce } from "./bench_allreduce.ts";
 import { benchAttention, benchStep } from "./bench_step.ts";
 import { defineCommand } from "./command.ts";
 import { rerunFor } from "./engine_process.ts";
@@ -21,7 +21,7 @@ export const command = defineCommand({
     }),
     steps: wholeNumber(1).default(20).register(about, { help: "step: steps measured, after three more" }),
     serve: truth().default(false).register(about, {
-      help: 'step: answer lines {"steps":K} with times, for interleaving',
+      help: 'Answer lines {"steps":K} (allreduce: {"count":K}) with times, for interleaving',
     }),
     workers: wholeNumber(1).default(2).register(about, { help: "allreduce: processes" }),
     elements: wholeNumber(1).default(10_700_000).register(about, {
@@ -34,7 +34,8 @@ export const command = defineCommand({
   async run({ options, words }) {
     const [what] = words;
     if (what === "step") return await rerunFor(options.engine) ?? await benchStep(options);
-    if (what === "allreduce") await showAllReduce(options);
+    if (what === "allreduce" && options.serve) await serveAllReduce(options);
+    else if (what === "allreduce") await showAllReduce(options);
     else {throw new LockstepError(
         "E_USAGE",
         `Cannot measure ${what ?? "nothing"}: step or allreduce is required`,

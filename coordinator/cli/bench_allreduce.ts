@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
+import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
 import { LockstepError } from "../../shared/errors.ts";
 import { ReductionTree } from "../../shared/reduction_tree.ts";
-import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
+import { createIpcDirectory, type IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { Arena } from "../../worker/arena.ts";
 import { Accumulator } from "../../worker/collective/accumulator.ts";
 import {
@@ -43,21 +45,65 @@ export interface BenchAllReduceOptions {
  * `measuredMs` and twenty times. The result is compared with one that is computed without any socket; E_DIVERGED if it differs.
  */
 export async function benchAllReduce(options: BenchAllReduceOptions): Promise<AllReduceFigures> {
-  const { workers, elements, frameElements, measuredMs = 2_000 } = options;
-  const expected = await expectedHash(options);
-  const ipc = createIpcDirectory();
-  const endpoints = Array.from({ length: workers }, (_, rank) => ipc.endpoint(`m${rank}`));
-  const members = endpoints.map((_, rank) => new MemberProcess({ rank, endpoints, elements, frameElements }));
-  const reduceAll = (count: number) => Promise.all(members.map((member) => member.reduce(count)));
+  const { measuredMs = 2_000 } = options;
+  const group = await BenchGroup.start(options);
   try {
-    const [warm] = await reduceAll(WARM_UPS);
-    const fastest = Math.min(...warm.milliseconds);
-    const answers = await reduceAll(Math.max(FEWEST, Math.ceil(measuredMs / fastest)));
-    answers.forEach(({ gradHash }, rank) => checkHash(gradHash, { rank, expected }));
-    return figures(answers[0].milliseconds, options);
+    const fastest = Math.min(...await group.reduce(WARM_UPS));
+    return figures(await group.reduce(Math.max(FEWEST, Math.ceil(measuredMs / fastest))), options);
   } finally {
-    await Promise.all(members.map((member) => member.end()));
-    ipc.remove();
+    await group.end();
+  }
+}
+
+/** A line that `serveAllReduce` reads. */
+const order = z.strictObject({ count: z.int().positive() });
+
+/**
+ * Answers each line `{"count":K}` of standard input with `{"ms":[…]}`, the times of K all-reduces, so that they can be
+ * measured in turns with another program's. `{"ready":true}` comes first; the end of the input ends it.
+ */
+export async function serveAllReduce(options: BenchAllReduceOptions): Promise<void> {
+  const group = await BenchGroup.start(options);
+  try {
+    await group.reduce(WARM_UPS);
+    console.log(JSON.stringify({ ready: true }));
+    for await (const line of createInterface({ input: process.stdin })) {
+      console.log(JSON.stringify({ ms: await group.reduce(order.parse(JSON.parse(line)).count) }));
+    }
+  } finally {
+    await group.end();
+  }
+}
+
+/** The processes that reduce together. */
+class BenchGroup {
+  private constructor(
+    private readonly members: readonly MemberProcess[],
+    private readonly expected: string,
+    private readonly ipc: IpcDirectory,
+  ) {}
+
+  static async start(options: BenchAllReduceOptions): Promise<BenchGroup> {
+    const { workers, elements, frameElements } = options;
+    const expected = await expectedHash(options);
+    const ipc = createIpcDirectory();
+    const endpoints = Array.from({ length: workers }, (_, rank) => ipc.endpoint(`m${rank}`));
+    const members = endpoints.map((_, rank) =>
+      new MemberProcess({ rank, endpoints, elements, frameElements })
+    );
+    return new BenchGroup(members, expected, ipc);
+  }
+
+  /** Milliseconds of each of `count` all-reduces at rank 0. */
+  async reduce(count: number): Promise<number[]> {
+    const answers = await Promise.all(this.members.map((member) => member.reduce(count)));
+    answers.forEach(({ gradHash }, rank) => checkHash(gradHash, { rank, expected: this.expected }));
+    return answers[0].milliseconds;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.end()));
+    this.ipc.remove();
   }
 }
 

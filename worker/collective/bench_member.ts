@@ -5,6 +5,7 @@ import { ReductionTree } from "../../shared/reduction_tree.ts";
 import { Arena } from "../arena.ts";
 import { compileKernels } from "../kernels/kernels.ts";
 import type { Collective } from "./collective.ts";
+import { Exposures } from "./exposures.ts";
 import { ExchangePlan } from "./exchange_plan.ts";
 import { NONCE_BYTES } from "./codec.ts";
 import { makeReducer } from "./make_reducer.ts";
@@ -63,7 +64,7 @@ class BenchMember {
       nonce: new Uint8Array(NONCE_BYTES).fill(1),
       generation: 1,
       frameElements,
-    });
+    }, new Exposures());
     return new BenchMember(collective, { node: tree.leaf(rank), byteOffset: gradient.byteOffset });
   }
 

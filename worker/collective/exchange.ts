@@ -1,14 +1,14 @@
-import type { ReductionTree } from "../../shared/reduction_tree.ts";
 import { addHash, type BlockHash, hashHex } from "../kernels/block_hash.ts";
 import { ATOM, gradientNorm } from "../optimizer/clip.ts";
 import type { Part } from "./buckets.ts";
 import type { Reduced, StepKey } from "./collective.ts";
-import { encodeHeader, HEADER_BYTES, type Phase, type ReductionKey } from "./codec.ts";
+import type { ReductionKey } from "./codec.ts";
 import type { ExchangePlan } from "./exchange_plan.ts";
 import { type DroppedFrames, Inbox } from "./inbox.ts";
-import type { Bytes, LinkInterest, Links } from "./link.ts";
+import type { LinkInterest, Links } from "./link.ts";
 import { Outbox } from "./outbox.ts";
-import { type ExchangeMemory, type Place, Places } from "./places.ts";
+import { type ExchangeMemory, Places } from "./places.ts";
+import { SegmentSums } from "./segment_sums.ts";
 
 /** What an exchange works with. */
 export interface ExchangeOptions extends ExchangeMemory {
@@ -29,61 +29,60 @@ export interface ExchangeOptions extends ExchangeMemory {
  */
 export class Exchange {
   readonly #plan: ExchangePlan;
-  readonly #tree: ReductionTree;
   readonly #places: Places;
   readonly #inbox: Inbox;
+  readonly #sums: SegmentSums;
   readonly #outboxes = new Map<number, Outbox>();
   readonly #gradHash: BlockHash = new Uint32Array(4);
-  readonly #frameHash: BlockHash = new Uint32Array(4);
   readonly #squares: Float64Array;
-  /** Byte offsets of own partial sums, by tree node. */
-  readonly #own = new Map<number, number>();
   /** Frames of own partial sums that are still to be added to the own segment. */
   readonly #unadded: { node: number; frame: number }[] = [];
-  /** Which sums are there: element node · frames + frame, for the frames of the own segment. */
-  readonly #present: Uint8Array;
   /** By rank: frames that are still to come from that member. */
   readonly #owed = new Map<number, number>();
+  /** Own partial sums that are not announced yet. */
+  #unannounced = 0;
   /** Frames of the own segment whose result is still to be made. */
   #unfinished = 0;
-  #key: ReductionKey = { generation: 0, step: 0, attempt: 0 };
 
   constructor(private readonly options: ExchangeOptions) {
     const { plan, links, squares, nonce } = options;
     this.#plan = plan;
-    this.#tree = plan.shape.tree;
     this.#places = new Places(plan, options);
     this.#inbox = new Inbox({ plan, places: this.#places, nonce });
-    for (const [peer, link] of links.byRank) this.#outboxes.set(peer, new Outbox(link));
-    this.#present = new Uint8Array(this.#tree.nodes.length * this.#ownFrames.length);
+    this.#sums = new SegmentSums({ ...options, places: this.#places, inbox: this.#inbox });
+    for (const [peer, link] of links.byRank) {
+      this.#outboxes.set(peer, new Outbox(link, { rank: plan.shape.rank, nonce }));
+    }
     const { buffer, byteOffset } = squares.view;
     this.#squares = new Float64Array(buffer, byteOffset, plan.squaresLength / 2);
   }
 
   /** Starts the reduction of a step. Frames of the peers may be waiting already. */
   begin({ step, attempt }: StepKey): void {
-    const { segments, frames, shape } = this.#plan;
+    const { segments, frames, shape, sendsResults } = this.#plan;
     this.abort();
-    this.#key = { generation: this.options.generation, step, attempt };
-    this.#inbox.begin(this.#key);
-    this.#present.fill(0);
+    const key: ReductionKey = { generation: this.options.generation, step, attempt };
+    this.#inbox.begin(key);
     this.#gradHash.fill(0);
     this.#unfinished = this.#ownFrames.length;
-    for (const peer of this.#outboxes.keys()) {
+    this.#unannounced = shape.nodes[shape.rank].length;
+    for (const [peer, outbox] of this.#outboxes) {
+      outbox.begin(key);
       const partials = shape.nodes[peer].length * this.#ownFrames.length;
-      const squares = segments[peer].length > 0 ? 1 : 0;
-      const owed = partials + frames[peer].length + squares;
+      const results = sendsResults && segments[peer].length > 0 ? frames[peer].length + 1 : 0;
+      const owed = partials + results;
       if (owed > 0) this.#owed.set(peer, owed);
     }
   }
 
   /** The own partial sum of tree node `node` is complete, at a byte offset of its arena; it stays there until COMMIT. */
   announce(node: number, byteOffset: number): void {
-    this.#own.set(node, byteOffset);
+    this.#sums.setOwn(node, byteOffset);
+    this.#unannounced--;
     this.#ownFrames.forEach((_, frame) => this.#unadded.push({ node, frame }));
     for (const [peer, outbox] of this.#outboxes) {
       for (const part of this.#plan.frames[peer]) {
-        this.#enqueue(outbox, {
+        outbox.push({
           phase: "partial",
           bucket: node,
           place: this.#places.partial(byteOffset, part),
@@ -94,7 +93,7 @@ export class Exchange {
 
   /** Forgets the reduction under way. Afterwards nothing refers to the arenas. */
   abort(): void {
-    this.#own.clear();
+    this.#sums.begin();
     this.#unadded.length = 0;
     for (const outbox of this.#outboxes.values()) outbox.clear();
     this.#owed.clear();
@@ -112,6 +111,11 @@ export class Exchange {
     const from = [...this.#owed.keys()];
     const to = [...this.#outboxes].filter(([, outbox]) => !outbox.isEmpty).map(([peer]) => peer);
     return { from, to };
+  }
+
+  /** Whether only peers are waited for. */
+  get isAnnounced(): boolean {
+    return this.#unannounced === 0;
   }
 
   /** Of the reduction that is `done`. */
@@ -142,12 +146,13 @@ export class Exchange {
 
   #receive(peer: number): boolean {
     const link = this.options.links.byRank.get(peer);
-    const frame = link === undefined ? null : this.#inbox.take(peer, link);
-    if (frame === null) return false;
-    if (frame === "dropped") return true;
-    if (frame.phase === "partial") this.#arrive(frame.bucket, frame.frame);
-    if (frame.phase === "result") addHash(this.#gradHash, frame.hash);
-    const owed = (this.#owed.get(peer) ?? 0) - 1;
+    const frames = link === undefined ? null : this.#inbox.take(peer, link);
+    if (frames === null) return false;
+    for (const frame of frames) {
+      if (frame.phase === "partial" && this.#sums.addReceived(frame)) this.#finish(frame.frame);
+      if (frame.phase === "result") addHash(this.#gradHash, frame.hash);
+    }
+    const owed = (this.#owed.get(peer) ?? 0) - frames.length;
     if (owed > 0) this.#owed.set(peer, owed);
     else this.#owed.delete(peer);
     return true;
@@ -156,76 +161,32 @@ export class Exchange {
   #addOwn(): boolean {
     const next = this.#unadded.shift();
     if (next === undefined) return false;
-    this.#arrive(next.node, next.frame);
+    if (this.#sums.addOwn(next.node, next.frame)) this.#finish(next.frame);
     return true;
   }
 
-  /** The sum of `node` is there for a frame of the own segment: adds it to its sibling, if that is there, and so on. */
-  #arrive(node: number, frame: number): void {
-    const frames = this.#ownFrames;
-    this.#present[node * frames.length + frame] = 1;
-    const { parent } = this.#tree.nodes[node];
-    if (parent < 0) return this.#finish(frames[frame]);
-    if (this.#present[this.#tree.sibling(node) * frames.length + frame] === 0) return;
-    const { left, right } = this.#tree.nodes[parent];
-    const { start, length } = frames[frame];
-    const at = (sum: number) => this.#baseOf(sum) + 4 * start;
-    this.options.kernels.add(at(parent), at(left), at(right), length);
-    this.#arrive(parent, frame);
-  }
-
-  #baseOf(node: number): number {
-    return this.#own.get(node) ?? this.#places.scratchBase(node);
-  }
-
   /** The whole sum of a frame is there. */
-  #finish(part: Part): void {
-    const { kernels, resultKernels, reduced } = this.options;
+  #finish(frame: number): void {
+    const { resultKernels, reduced } = this.options;
+    const part = this.#ownFrames[frame];
     const to = reduced.byteOffset + 4 * part.start;
-    kernels.divide(to, this.#baseOf(0) + 4 * part.start, part.length, this.#tree.leafCount);
+    const hash = new Uint32Array(4);
+    this.#sums.finish(frame, { to, out: hash });
+    addHash(this.#gradHash, hash);
     for (let at = 0; at < part.length; at += ATOM) {
       const length = Math.min(ATOM, part.length - at);
       this.#squares[(part.start + at) / ATOM] = resultKernels.squares(to + 4 * at, length);
     }
-    const place = this.#places.result(part);
-    const hash = new Uint32Array(4);
-    place.hash(hash);
-    addHash(this.#gradHash, hash);
     this.#unfinished--;
+    if (this.#plan.sendsResults) this.#sendResult(part, hash);
+  }
+
+  #sendResult(part: Part, hash: BlockHash): void {
+    const place = this.#places.result(part);
+    const squares = this.#places.squares(this.#plan.shape.rank);
     for (const outbox of this.#outboxes.values()) {
-      this.#enqueue(outbox, { phase: "result", bucket: 0, place, hash });
-      if (this.#unfinished > 0) continue;
-      this.#enqueue(outbox, {
-        phase: "squares",
-        bucket: 0,
-        place: this.#places.squares(this.#plan.shape.rank),
-      });
+      outbox.push({ phase: "result", bucket: 0, place, hash });
+      if (this.#unfinished === 0) outbox.push({ phase: "squares", bucket: 0, place: squares });
     }
   }
-
-  #enqueue(outbox: Outbox, { phase, bucket, place, hash }: OutgoingFrame): void {
-    outbox.push(place.bytes, () => {
-      if (hash === undefined) place.hash(this.#frameHash);
-      const header: Bytes = new Uint8Array(HEADER_BYTES);
-      encodeHeader({
-        ...this.#key,
-        nonce: this.options.nonce,
-        phase,
-        sender: this.#plan.shape.rank,
-        bucket,
-        offset: place.offset,
-        length: place.bytes.length,
-        hash: hash ?? this.#frameHash,
-      }, header);
-      return header;
-    });
-  }
-}
-
-interface OutgoingFrame {
-  phase: Phase;
-  bucket: number;
-  place: Place;
-  /** If it is known already. */
-  hash?: BlockHash;
 }

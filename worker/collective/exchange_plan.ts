@@ -1,6 +1,7 @@
 import { LockstepError } from "../../shared/errors.ts";
 import type { ReductionTree } from "../../shared/reduction_tree.ts";
 import { ATOM } from "../optimizer/clip.ts";
+import { HASH_BLOCK } from "../kernels/block_hash.ts";
 import { FRAME_ELEMENTS, framesOf, type Part, segmentsOf } from "./buckets.ts";
 
 /** Who holds which partial sums of which gradient. */
@@ -18,8 +19,13 @@ export interface ExchangeShape {
 /**
  * Who sends what to whom, seen by one member: it finishes its own segment of the gradient, so it receives everybody
  * else's partial sums there, adds them along the tree, and sends the result to all.
+ *
+ * A gradient of one hash block at most is a segment of every member: each receives all partial sums and finishes the
+ * whole by itself, which gives the same bits after one message instead of two in a row.
  */
 export class ExchangePlan {
+  /** Whether results are sent to the others; if not, all members have the same segment. */
+  readonly sendsResults: boolean;
   readonly segments: readonly Part[];
   /** By rank: the frames of that member's segment. */
   readonly frames: readonly (readonly Part[])[];
@@ -33,7 +39,9 @@ export class ExchangePlan {
   /** Throws E_DECODE if a leaf is dealt to no member or to several. */
   constructor(readonly shape: ExchangeShape) {
     const { tree, nodes, elements } = shape;
-    this.segments = segmentsOf(elements, nodes.length);
+    this.sendsResults = elements > HASH_BLOCK;
+    const everything = { start: 0, length: elements };
+    this.segments = this.sendsResults ? segmentsOf(elements, nodes.length) : nodes.map(() => everything);
     this.frames = this.segments.map((segment) => framesOf(segment, shape.frameElements ?? FRAME_ELEMENTS));
     this.owners = new Map(nodes.flatMap((own, rank) => own.map((node) => [node, rank])));
     checkCover(tree, nodes);

@@ -1,18 +1,33 @@
 import { LockstepError } from "../../shared/errors.ts";
-import { type BlockHash, hashHex } from "../kernels/block_hash.ts";
+import { REGION_ALIGNMENT } from "../arena.ts";
+import { type BlockHash, hashHex, readHash, readSecondHash } from "../kernels/block_hash.ts";
+import type { Kernels } from "../kernels/kernels.ts";
 import { decodeHeader, type FrameHeader, HEADER_BYTES, type Phase, type ReductionKey } from "./codec.ts";
 import type { ExchangePlan } from "./exchange_plan.ts";
-import type { Bytes, Link } from "./link.ts";
+import type { Bytes, Lane, Link } from "./link.ts";
+import { RUN_FRAMES } from "./outbox.ts";
 import type { Place, Places } from "./places.ts";
 
-/** A frame whose numbers are in place and whose hash is right. */
+/** Where the numbers of a frame are as long as they are in the memory of the peer that announced them. */
+export interface Source {
+  readonly peer: number;
+  /** With the peer's arena as their `peer` memory. */
+  readonly kernels: Kernels;
+  /** A byte offset of that arena. */
+  readonly position: number;
+}
+
+/** A frame that was expected, with the right hash and in its place, unless it still has a source. */
 export interface Accepted {
-  phase: Phase;
+  readonly phase: Phase;
   /** Of a partial sum: its tree node. */
-  bucket: number;
+  readonly bucket: number;
   /** Its number among the frames of its segment. */
-  frame: number;
-  hash: BlockHash;
+  readonly frame: number;
+  readonly hash: BlockHash;
+  readonly place: Place;
+  /** Only partial sums have one: they are read when they are added. */
+  readonly source: Source | null;
 }
 
 /** Frames that were not taken, since the exchange was made. */
@@ -23,9 +38,19 @@ export interface DroppedFrames {
   stale: number;
 }
 
-interface Expected extends Accepted {
-  place: Place;
-  length: number;
+interface Located {
+  readonly frame: number;
+  readonly place: Place;
+}
+
+/** What a message that is being received stands for. */
+interface Expected {
+  readonly header: FrameHeader;
+  readonly located: readonly Located[];
+  /** Of the first frame, if they are announced. */
+  readonly source: Source | null;
+  /** Where its second part goes. */
+  readonly payload: Bytes;
 }
 
 /** Receives frames straight to their places, and lets nothing pass that this reduction does not expect. */
@@ -33,10 +58,12 @@ export class Inbox {
   readonly dropped: DroppedFrames = { nonce: 0, stale: 0 };
   readonly #header: Bytes = new Uint8Array(HEADER_BYTES);
   readonly #hash: BlockHash = new Uint32Array(4);
-  readonly #seen = new Set<string>();
+  /** Frames of this reduction that came, by `idOf`. */
+  readonly #seen = new Set<number>();
   #key: ReductionKey = { generation: 0, step: 0, attempt: 0 };
-  /** Of the frame that is being received. */
+  /** What the message announces that is being received; null if it is to be dropped. */
   #expected: Expected | null = null;
+  readonly #hashes = new Uint32Array(4 * RUN_FRAMES);
 
   constructor(
     private readonly options: { plan: ExchangePlan; places: Places; nonce: Uint8Array },
@@ -49,27 +76,86 @@ export class Inbox {
   }
 
   /**
-   * Takes the next frame of `peer`; null if there is none, "dropped" for one that belongs to the past. Throws E_SHORT for
-   * one that is cut, E_CRC for other bytes than were sent, E_STALE and E_DECODE for one that is not expected.
+   * Takes the next message of `peer`: its frames, none if it belongs to the past; null if there is no message. Throws
+   * E_SHORT for one that is cut, E_CRC for other bytes than were sent, E_STALE and E_DECODE for one that is not expected.
    */
-  take(peer: number, link: Link): Accepted | "dropped" | null {
+  take(peer: number, link: Link): readonly Accepted[] | null {
     const sizes = link.tryReceive(this.#header, (headerBytes) => {
-      this.#expected = this.#expect(peer, decodeHeader(this.#header.subarray(0, headerBytes)));
-      return this.#expected?.place.bytes ?? null;
+      const header = decodeHeader(this.#header.subarray(0, headerBytes));
+      this.#expected = this.#expect(peer, { header, lane: link.lane });
+      return this.#expected?.payload ?? null;
     });
     if (sizes === null) return null;
     if (sizes.payload < 0) throw this.#refuse("E_SHORT", peer, "a frame without a payload");
     const expected = this.#expected;
-    if (expected === null) return "dropped";
-    if (sizes.payload !== expected.length) {
-      throw this.#refuse("E_SHORT", peer, `${sizes.payload} bytes where its header says ${expected.length}`);
+    if (expected === null) return [];
+    if (sizes.payload !== expected.payload.length) {
+      const wanted = `${expected.payload.length} bytes`;
+      throw this.#refuse("E_SHORT", peer, `${sizes.payload} bytes where its header stands for ${wanted}`);
     }
-    this.#verify(peer, expected);
-    return expected;
+    return expected.source === null
+      ? this.#received(peer, expected)
+      : this.#announced(expected, expected.source);
   }
 
-  #verify(peer: number, { place, hash, phase }: Expected): void {
+  /** The one frame whose numbers were in the message. */
+  #received(
+    peer: number,
+    { located: [{ frame, place }], header: { phase, bucket, hash } }: Expected,
+  ): Accepted[] {
+    const accepted = { phase, bucket, frame, place, hash, source: null };
     place.hash(this.#hash);
+    this.#verify(peer, accepted);
+    return [accepted];
+  }
+
+  /** Frames that are in the peer's memory, of which the message has the hashes. */
+  #announced({ located, header }: Expected, source: Source): Accepted[] {
+    const { phase, bucket } = header;
+    let { position } = source;
+    return located.map(({ frame, place }, i) => {
+      const hash = this.#hashes.slice(4 * i, 4 * i + 4);
+      const accepted = { phase, bucket, frame, place, hash, source: { ...source, position } };
+      position += place.bytes.length;
+      if (phase === "partial") return accepted;
+      this.fetch(accepted, accepted.source);
+      return { ...accepted, source: null };
+    });
+  }
+
+  /** Copies a frame from the peer's memory to its place. Throws E_CRC for other bytes than the peer announced. */
+  fetch(frame: Accepted, { peer, kernels, position }: Source): void {
+    const { byteOffset, bytes, firstBlock } = frame.place;
+    kernels.hashReset();
+    kernels.fetch(byteOffset, position, bytes.length / 4, firstBlock);
+    readHash(kernels, this.#hash);
+    this.#verify(peer, frame);
+  }
+
+  /** Writes the sum of a frame that is read from the peer's memory and of numbers at `a` to byte offset `to`. Throws E_CRC. */
+  fetchAdd(frame: Accepted, { peer, kernels, position }: Source, { to, a }: { to: number; a: number }): void {
+    const { bytes, firstBlock } = frame.place;
+    kernels.hashReset();
+    kernels.fetchAdd(to, a, position, bytes.length / 4, firstBlock);
+    readHash(kernels, this.#hash);
+    this.#verify(peer, frame);
+  }
+
+  /** As fetchAdd, but the sum is divided, `to` is in the results, and `out` gets the hash of what is written. Throws E_CRC. */
+  finishSum(
+    frame: Accepted,
+    { peer, kernels, position }: Source,
+    { to, a, divisor, out }: { to: number; a: number; divisor: number; out: BlockHash },
+  ): void {
+    const { bytes, firstBlock } = frame.place;
+    kernels.hashReset();
+    kernels.finishSum(to, a, position, bytes.length / 4, firstBlock, divisor);
+    readHash(kernels, this.#hash);
+    readSecondHash(kernels, out);
+    this.#verify(peer, frame);
+  }
+
+  #verify(peer: number, { place, hash, phase }: Accepted): void {
     if (this.#hash.every((lane, i) => lane === hash[i])) return;
     throw this.#refuse(
       "E_CRC",
@@ -78,8 +164,8 @@ export class Inbox {
     );
   }
 
-  /** Finds out where a frame belongs; null if it is to be dropped. */
-  #expect(peer: number, header: FrameHeader): Expected | null {
+  /** Finds out where the frames of a message belong; null if they are to be dropped. */
+  #expect(peer: number, { header, lane }: { header: FrameHeader; lane: Lane | undefined }): Expected | null {
     if (header.nonce.some((byte, i) => byte !== this.options.nonce[i])) {
       this.dropped.nonce++;
       return null;
@@ -92,33 +178,60 @@ export class Inbox {
     if (age > 0) {
       throw this.#refuse("E_STALE", peer, `a frame of step ${header.step}, attempt ${header.attempt}`);
     }
-    const expected = this.#locate(peer, header);
-    const id = `${header.phase} ${header.bucket} ${header.offset}`;
-    if (
-      expected === null || expected.length !== header.length || header.sender !== peer || this.#seen.has(id)
-    ) {
-      throw this.#refuse("E_DECODE", peer, `an unexpected frame (${id}, ${header.length} bytes)`);
+    const { phase, bucket, offset, length, sender, position } = header;
+    const located = sender === peer ? this.#locate(peer, header) : [];
+    if (located.length === 0 || located.some(({ place }) => this.#seen.has(idOf(header, place)))) {
+      throw this.#refuse(
+        "E_DECODE",
+        peer,
+        `an unexpected frame (${phase} ${bucket} ${offset}, ${length} bytes)`,
+      );
     }
-    this.#seen.add(id);
-    return expected;
+    for (const { place } of located) this.#seen.add(idOf(header, place));
+    if (position === null) return { header, located, source: null, payload: located[0].place.bytes };
+    const source = this.#sourceOf(peer, { header, lane });
+    const payload = new Uint8Array(this.#hashes.buffer, 0, 16 * located.length);
+    return { header, located, source, payload };
   }
 
-  #locate(peer: number, { phase, bucket, offset, hash }: FrameHeader): Expected | null {
+  /** Which frames of their segment they are and where they are to be; none if that is unexpected. */
+  #locate(peer: number, { phase, bucket, offset, position, length }: FrameHeader): readonly Located[] {
     const { plan, places } = this.options;
     const { rank } = plan.shape;
-    if (phase === "squares") {
+    if (phase === "squares" && plan.sendsResults) {
       const place = places.squares(peer);
-      return place.offset === offset
-        ? { phase, bucket, frame: 0, hash, place, length: place.bytes.length }
-        : null;
+      return place.offset === offset && place.bytes.length === length ? [{ frame: 0, place }] : [];
     }
-    const frames = plan.frames[phase === "partial" ? rank : peer];
-    const frame = frames.findIndex((part) => part.start === offset);
-    if (frame < 0 || (phase === "partial" && plan.owners.get(bucket) !== peer)) return null;
-    const place = phase === "partial"
-      ? places.partial(places.scratchBase(bucket), frames[frame])
-      : places.result(frames[frame]);
-    return { phase, bucket, frame, hash, place, length: place.bytes.length };
+    const isPartial = phase === "partial" && plan.owners.get(bucket) === peer;
+    if (!isPartial && !(phase === "result" && plan.sendsResults)) return [];
+    const frames = plan.frames[isPartial ? rank : peer];
+    const first = frames.findIndex((part) => part.start === offset);
+    const located: Located[] = [];
+    let bytes = 0;
+    for (let frame = first; frame >= 0 && frame < frames.length && bytes < length; frame++) {
+      const part = frames[frame];
+      located.push({
+        frame,
+        place: isPartial ? places.partial(places.scratchBase(bucket), part) : places.result(part),
+      });
+      bytes += 4 * part.length;
+      if (located.length > (position === null ? 1 : RUN_FRAMES)) return [];
+    }
+    return bytes === length ? located : [];
+  }
+
+  #sourceOf(peer: number, { header, lane }: { header: FrameHeader; lane: Lane | undefined }): Source | null {
+    const { phase, position, length } = header;
+    if (position === null) return null;
+    const arena = phase === "partial" ? lane?.peer?.partials : lane?.peer?.state;
+    if (arena !== undefined && position % 4 === 0 && position + length + REGION_ALIGNMENT <= arena.bytes) {
+      return { peer, kernels: arena.kernels, position };
+    }
+    throw this.#refuse(
+      "E_DECODE",
+      peer,
+      `a ${phase} frame in memory that is not mapped here (byte ${position})`,
+    );
   }
 
   #refuse(code: "E_SHORT" | "E_CRC" | "E_STALE" | "E_DECODE", peer: number, what: string): LockstepError {
@@ -128,6 +241,11 @@ export class Inbox {
       `Cannot reduce step ${step}, attempt ${attempt}: rank ${peer} sent ${what}`,
     );
   }
+}
+
+/** A number for each frame of a peer: phases are few, nodes fewer than 2^16, and gradients shorter than 2^30. */
+function idOf({ phase, bucket }: FrameHeader, { offset }: Place): number {
+  return ((phase === "partial" ? 0 : phase === "result" ? 1 : 2) * 2 ** 16 + bucket) * 2 ** 30 + offset;
 }
 
 /** Negative if `a` is the earlier reduction, positive if it is the later one. */

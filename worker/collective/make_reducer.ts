@@ -2,27 +2,67 @@ import { ReductionTree } from "../../shared/reduction_tree.ts";
 import { Arena } from "../arena.ts";
 import { bindKernels } from "../kernels/kernels.ts";
 import { ExchangePlan } from "./exchange_plan.ts";
+import type { Exposures } from "./exposures.ts";
+import { laneLinks, type LaneOptions } from "./lane_links.ts";
+import type { ForArenas } from "./link.ts";
 import { memoryLinks } from "./memory_links.ts";
 import { Reducer } from "./reducer.ts";
+import { ExposedMemory } from "./shared_memory.ts";
 import type { CollectiveSetup } from "./thread_messages.ts";
+import { Turns } from "./turns.ts";
 import { zmqLinks } from "./zmq_links.ts";
 
-/** A collective in this thread. A single member needs no sockets. Throws E_ZMQ or E_DECODE where it cannot join. */
-export function makeReducer(setup: CollectiveSetup): Reducer {
+/**
+ * A collective in this thread. A single member needs no sockets. With `exposures`, members of one host read each other's
+ * arenas, to which nobody may write while it is called. Throws E_ZMQ or E_DECODE where it cannot join.
+ */
+export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Reducer {
   const { module, rank, generation, nonce, endpoints, nodes, frameElements } = setup;
   const partials = Arena.adopt(setup.partials);
   const state = Arena.adopt(setup.state);
   const reduced = state.region("reduced");
   const tree = new ReductionTree(setup.shardCount);
+  const bind = {
+    partials: (peer = partials.memory) =>
+      bindKernels(module, { arena: partials, result: state, peer: { memory: peer } }),
+    state: (peer = state.memory) => bindKernels(module, { arena: state, peer: { memory: peer } }),
+  };
+  const links = endpoints.length === 1 ? memoryLinks(1)[0] : zmqLinks({ rank, generation, endpoints });
+  const squares = state.region("squares");
+  const exposed = endpoints.length === 1 ? null : exposeAll(exposures, {
+    partials: { memory: partials.memory, from: 0 },
+    state: { memory: state.memory, from: Math.min(reduced.byteOffset, squares.byteOffset) },
+    memberCount: endpoints.length,
+  });
   return new Reducer({
     plan: new ExchangePlan({ tree, nodes, rank, elements: reduced.length, frameElements }),
-    links: endpoints.length === 1 ? memoryLinks(1)[0] : zmqLinks({ rank, generation, endpoints }),
+    links: exposed === null ? links : laneLinks(links, { exposed, bind, rank, nonce, generation }),
     nonce,
     generation,
-    kernels: bindKernels(module, { arena: partials, result: state }),
-    resultKernels: bindKernels(module, { arena: state }),
+    kernels: bind.partials(),
+    resultKernels: bind.state(),
     scratch: partials.region("scratch"),
     reduced,
-    squares: state.region("squares"),
+    squares,
   });
+}
+
+interface Exposable {
+  memory: WebAssembly.Memory;
+  /** From which byte on others may read it. */
+  from: number;
+}
+
+/** What members of one host may map; null where that is not possible. */
+function exposeAll(
+  exposures: Exposures | undefined,
+  { partials, state, memberCount }: ForArenas<Exposable> & { memberCount: number },
+): LaneOptions["exposed"] | null {
+  const arenas = exposures?.expose([partials, state]) ?? null;
+  if (arenas === null) return null;
+  const pages = Turns.bytes(memberCount) / 65_536;
+  const turns = ExposedMemory.expose(
+    new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }),
+  );
+  return turns === null ? null : { partials: arenas[0], state: arenas[1], turns };
 }

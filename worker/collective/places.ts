@@ -10,6 +10,10 @@ import type { Bytes } from "./link.ts";
 export interface Place {
   /** The bytes themselves. */
   readonly bytes: Bytes;
+  /** Where they start in their arena. */
+  readonly byteOffset: number;
+  /** The number of the first block for their hash. */
+  readonly firstBlock: number;
   /** The `offset` of a frame's header. */
   readonly offset: number;
   /** Writes their hash to `out`. */
@@ -67,6 +71,8 @@ export class Places {
     const words = 2 * Math.ceil(length / ATOM);
     return {
       bytes: new Uint8Array(squares.view.buffer, byteOffset, 4 * words),
+      byteOffset,
+      firstBlock: rank,
       offset,
       hash: (out) => hashPart(resultKernels, { byteOffset, length: words, firstBlock: rank }, out),
     };
@@ -80,6 +86,8 @@ function numbers(
   const { start, length } = part;
   return {
     bytes: new Uint8Array(buffer, byteOffset, 4 * length),
+    byteOffset,
+    firstBlock: start / HASH_BLOCK,
     offset: start,
     hash: (out) => hashPart(kernels, { byteOffset, length, firstBlock: start / HASH_BLOCK }, out),
   };

@@ -1,6 +1,9 @@
 import type { Collective, Reduced, StepKey } from "./collective.ts";
 import { Exchange, type ExchangeOptions } from "./exchange.ts";
 
+/** How long this thread may block before it looks at its messages again, and for how long at once, in ms. */
+const BLOCKED_MS = 5, LISTEN_MS = 1;
+
 /** A collective in this thread: pumps an exchange, and waits for its links in between. It closes them at its end. */
 export class Reducer implements Collective {
   readonly #exchange: Exchange;
@@ -36,11 +39,22 @@ export class Reducer implements Collective {
     await this.options.links.close();
   }
 
+  /** Waits for peers alone without leaving this thread, where that is possible. */
+  #waitBriefly(): boolean {
+    const { isAnnounced, interest } = this.#exchange;
+    return isAnnounced && this.options.links.waitBriefly?.(interest, LISTEN_MS) === true;
+  }
+
   async #run(): Promise<Reduced | null> {
     try {
+      await null; // what is announced at once is there when the exchange is pumped first
+      let blockedUntil = performance.now() + BLOCKED_MS;
       while (!this.#exchange.done) {
         if (this.#aborted) return null;
-        if (!this.#exchange.pump()) await this.options.links.wait(this.#exchange.interest);
+        if (this.#exchange.pump()) continue;
+        if (performance.now() < blockedUntil && this.#waitBriefly()) continue;
+        await this.options.links.wait(this.#exchange.interest);
+        blockedUntil = performance.now() + BLOCKED_MS;
       }
       return this.#exchange.result;
     } catch (error) {

@@ -21,7 +21,17 @@ export interface HashedPart {
 export function hashPart(kernels: Kernels, part: HashedPart, out: BlockHash): void {
   kernels.hashReset();
   if (part.length > 0) kernels.hash(part.byteOffset, part.length, part.firstBlock);
+  readHash(kernels, out);
+}
+
+/** Writes the running hash of `kernels` to `out`. */
+export function readHash(kernels: Kernels, out: BlockHash): void {
   for (let lane = 0; lane < 4; lane++) out[lane] = kernels.hashLane(lane);
+}
+
+/** Writes the second running hash of `kernels` to `out`. */
+export function readSecondHash(kernels: Kernels, out: BlockHash): void {
+  for (let lane = 0; lane < 4; lane++) out[lane] = kernels.hashLane(4 + lane);
 }
 
 /** Adds the hash of another part to `total`. */

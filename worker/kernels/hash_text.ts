@@ -22,14 +22,28 @@ export const STRIDES = [
 export const MULTIPLIER = "0x9e3779b185ebca87";
 export const INDEX_MULTIPLIER = "0xc2b2ae3d27d4eb4f";
 
-/** Adds one stripe of 64 bytes, in $v0 … $v3, to the four accumulators. */
-const ADD_STRIPE = [
-  addPair("$v0", "$v1", { secrets: ["$s0", "$s1"], sums: ["$a0", "$a1"] }),
-  addPair("$v2", "$v3", { secrets: ["$s2", "$s3"], sums: ["$a2", "$a3"] }),
-  ...STRIDES.map((stride, i) =>
-    `(local.set $s${i} (i32x4.add (local.get $s${i}) (v128.const i32x4 ${stride})))`
-  ),
-].join("\n");
+/** One hash of two that a kernel may take at a time: the locals of a stripe's vectors and of its four accumulators. */
+interface HashLocals {
+  vector: string;
+  sum: string;
+}
+const FIRST: HashLocals = { vector: "$v", sum: "$a" };
+const SECOND: HashLocals = { vector: "$w", sum: "$b" };
+
+/** Adds one stripe of 64 bytes to the four accumulators of a hash. */
+function addStripe({ vector, sum }: HashLocals): string {
+  const pair = (x: number, y: number) =>
+    addPair(`${vector}${x}`, `${vector}${y}`, {
+      secrets: [`$s${x}`, `$s${y}`],
+      sums: [`${sum}${x}`, `${sum}${y}`],
+    });
+  return pair(0, 1) + pair(2, 3);
+}
+
+/** The secrets of the next stripe. */
+const NEXT_SECRETS = STRIDES.map((stride, i) =>
+  `(local.set $s${i} (i32x4.add (local.get $s${i}) (v128.const i32x4 ${stride})))`
+).join("\n");
 
 /** Two vectors under their secrets, multiplied lane by lane to 64 bits, plus the vectors themselves. */
 function addPair(x: string, y: string, { secrets, sums }: { secrets: string[]; sums: string[] }): string {
@@ -42,13 +56,6 @@ function addPair(x: string, y: string, { secrets, sums }: { secrets: string[]; s
       (i64x2.extmul_high_i32x4_u (local.get $p) (local.get $q)))))`;
 }
 
-/** Loads vector i of a stripe of which only $n numbers exist; the others count as zero. */
-function loadMasked(i: number): string {
-  const lanes = [0, 1, 2, 3].map((lane) => 4 * i + lane).join(" ");
-  return `(local.set $v${i} (v128.and (v128.load offset=${16 * i} (local.get $ptr))
-    (i32x4.gt_u (i32x4.splat (local.get $n)) (v128.const i32x4 ${lanes}))))`;
-}
-
 const scramble = `
   (local.set $h (v128.xor (local.get $h) (i64x2.shr_u (local.get $h) (i32.const 32))))
   (local.set $h (i64x2.mul (local.get $h) (i64x2.splat (i64.const ${MULTIPLIER}))))
@@ -59,54 +66,167 @@ const foldIn = (sum: string) =>
   `${scramble}
   (local.set $h (i64x2.add (local.get $h) (local.get ${sum})))`;
 
+/** A kernel that hashes numbers block by block while it does something else with them. */
+interface HashingKernel {
+  name: string;
+
+  /** Locals that hold a pointer each; all move on together. */
+  pointers: string[];
+  /** Further parameters, after the number of the first block. */
+  scalars?: { name: string; type: "f32" | "i32" }[];
+  /** Vector i of a stripe of 16 numbers at the pointers: what is hashed. */
+  load(i: number): string;
+  /** Vector i of a second stream that is hashed apart, from the first one's in local $v0 … $v3. */
+  second?(i: number): string;
+  /** What else is done with vector i of a whole stripe, which local $v0 … $v3 holds, and $w0 … $w3 the second one's. */
+  use?(i: number): string;
+  /** What else is done with each number of the last, shorter stripe, at the pointers. */
+  useOne?: string;
+}
+
+const VECTORS = [0, 1, 2, 3];
+const TOTALS = ["$total", "$secondTotal"];
+
 /**
- * `hash(ptr, n, block)` adds to the running total the hashes of the blocks that n numbers at ptr make; the first of
- * them is block number `block` of its flat array, and only the last may be short. A block's hash depends on its
- * bytes, length and number, and the total is a sum over blocks, in 32-bit lanes: parts may come in any order.
- * `hashReset()` empties the total; `hashLane(i)` reads lane i.
+ * The text of function `name(...pointers, n, block, ...scalars)`, which adds the hashes of the blocks that n > 0 numbers
+ * make to the running total, and those of the second stream to the second total.
  */
-export const hashText = `
-(global $total (mut v128) (v128.const i32x4 0 0 0 0))
-(func (export "hashReset") (global.set $total (v128.const i32x4 0 0 0 0)))
-(func (export "hashLane") (param $i i32) (result i32)
-  (if (i32.eqz (local.get $i)) (then (return (i32x4.extract_lane 0 (global.get $total)))))
-  (if (i32.eq (local.get $i) (i32.const 1)) (then (return (i32x4.extract_lane 1 (global.get $total)))))
-  (if (i32.eq (local.get $i) (i32.const 2)) (then (return (i32x4.extract_lane 2 (global.get $total)))))
-  (i32x4.extract_lane 3 (global.get $total)))
-(func (export "hash") (param $ptr i32) (param $n i32) (param $block i32) (local $part i32)
+function hashingKernel(kernel: HashingKernel): string {
+  const { name, pointers, scalars = [], load, second } = kernel;
+  const hashes = second === undefined ? [FIRST] : [FIRST, SECOND];
+  const parameters = pointers.map((pointer) => `(param ${pointer} i32)`).join(" ");
+  const further = scalars.map((scalar) => `(param ${scalar.name} ${scalar.type})`).join(" ");
+  const given = [...pointers, "$part", "$block", ...scalars.map((scalar) => scalar.name)];
+  const mix = hashes.map(addStripe).join("\n") + NEXT_SECRETS;
+  const set = (i: number, mask = (vector: string) => vector) =>
+    `(local.set $v${i} ${mask(load(i))}) ${second ? `(local.set $w${i} ${mask(second(i))})` : ""}`;
+  const move = (bytes: number) => pointers.map((pointer) => advance(pointer, bytes)).join(" ");
+  return `
+(func (export "${name}") ${parameters} (param $n i32) (param $block i32) ${further} (local $part i32)
   (loop $next
     (local.set $part (select (local.get $n) (i32.const ${HASH_BLOCK_BYTES / 4})
       (i32.lt_u (local.get $n) (i32.const ${HASH_BLOCK_BYTES / 4}))))
-    (global.set $total (i32x4.add (global.get $total)
-      (call $blockHash (local.get $ptr) (local.get $part) (local.get $block))))
-    ${advance("$ptr", HASH_BLOCK_BYTES)}
+    (call $${name}Block ${given.map((local) => `(local.get ${local})`).join(" ")})
+    ${move(HASH_BLOCK_BYTES)}
     ${advance("$block", 1)}
     (local.set $n (i32.sub (local.get $n) (local.get $part)))
     (br_if $next (local.get $n))))
 
-(func $blockHash (param $ptr i32) (param $n i32) (param $block i32) (result v128)
-  (local $v0 v128) (local $v1 v128) (local $v2 v128) (local $v3 v128)
-  (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128)
-  (local $a0 v128) (local $a1 v128) (local $a2 v128) (local $a3 v128)
-  (local $p v128) (local $q v128) (local $h v128)
+(func $${name}Block ${parameters} (param $n i32) (param $block i32) ${further}
+  ${
+    hashes.flatMap(({ vector, sum }) =>
+      VECTORS.map((i) => `(local ${vector}${i} v128) (local ${sum}${i} v128)`)
+    ).join(" ")
+  }
+  ${VECTORS.map((i) => `(local $s${i} v128)`).join(" ")}
+  (local $p v128) (local $q v128) (local $seed v128) (local $h v128)
   ${SECRETS.map((secret, i) => `(local.set $s${i} (v128.const i32x4 ${secret}))`).join("\n")}
-  (local.set $h (i64x2.splat (i64.add
+  (local.set $seed (i64x2.splat (i64.add
     (i64.mul (i64.extend_i32_u (local.get $block)) (i64.const ${INDEX_MULTIPLIER}))
     (i64.extend_i32_u (local.get $n)))))
   ${
-  countedLoop(
-    "$stripe",
-    16,
-    `${[0, 1, 2, 3].map((i) => `(local.set $v${i} (v128.load offset=${16 * i} (local.get $ptr)))`).join("\n")}
-     ${ADD_STRIPE}
-     ${advance("$ptr", 64)}`,
-  )
-}
+    countedLoop(
+      "$stripe",
+      16,
+      `${VECTORS.map((i) => `${set(i)} ${kernel.use?.(i) ?? ""}`).join("\n")}
+       ${mix}
+       ${move(64)}`,
+    )
+  }
   (if (local.get $n) (then
-    ${[0, 1, 2, 3].map(loadMasked).join("\n")}
-    ${ADD_STRIPE}))
-  (local.set $h (v128.xor (local.get $h) (local.get $s0)))
-  ${["$a0", "$a1", "$a2", "$a3"].map(foldIn).join("\n")}
+    ${VECTORS.map((i) => set(i, (vector) => `(v128.and ${vector} ${existing(i)})`)).join("\n")}
+    ${mix}
+    ${kernel.useOne === undefined ? "" : countedLoop("$one", 1, `${kernel.useOne} ${move(4)}`)}))
+  ${hashes.map(({ sum }, i) => addToTotal(sum, TOTALS[i])).join("\n")})`;
+}
+
+/** The end of a block's hash: folds its accumulators and adds the result to a total. */
+function addToTotal(sum: string, total: string): string {
+  return `
+  (local.set $h (v128.xor (local.get $seed) (local.get $s0)))
+  ${VECTORS.map((i) => foldIn(`${sum}${i}`)).join("\n")}
   ${scramble}
   ${scramble}
-  (local.get $h))`;
+  (global.set ${total} (i32x4.add (global.get ${total}) (local.get $h)))`;
+}
+
+/** A mask of the numbers of vector i that exist where $n are left. */
+function existing(i: number): string {
+  return `(i32x4.gt_u (i32x4.splat (local.get $n)) (v128.const i32x4 ${
+    VECTORS.map((j) => 4 * i + j).join(" ")
+  }))`;
+}
+
+const hash = hashingKernel({
+  name: "hash",
+  pointers: ["$ptr"],
+  load: (i) => `(v128.load offset=${16 * i} (local.get $ptr))`,
+});
+
+/** dst = a peer's numbers; what is hashed is what was read. */
+const fetch = hashingKernel({
+  name: "fetch",
+  pointers: ["$dst", "$src"],
+  load: (i) => `(v128.load $peer offset=${16 * i} (local.get $src))`,
+  use: (i) => `(v128.store offset=${16 * i} (local.get $dst) (local.get $v${i}))`,
+  useOne: `(f32.store (local.get $dst) (f32.load $peer (local.get $src)))`,
+});
+
+/** dst = a + a peer's numbers; what is hashed is what was read of the peer. */
+const fetchAdd = hashingKernel({
+  name: "fetchAdd",
+  pointers: ["$dst", "$a", "$src"],
+  load: (i) => `(v128.load $peer offset=${16 * i} (local.get $src))`,
+  use: (i) =>
+    `(v128.store offset=${16 * i} (local.get $dst)
+      (f32x4.add (v128.load offset=${16 * i} (local.get $a)) (local.get $v${i})))`,
+  useOne:
+    `(f32.store (local.get $dst) (f32.add (f32.load (local.get $a)) (f32.load $peer (local.get $src))))`,
+});
+
+/** dst = a / s in the result memory, with its hash. */
+const finish = hashingKernel({
+  name: "finish",
+  pointers: ["$dst", "$a"],
+  scalars: [{ name: "$s", type: "f32" }],
+  load: (i) => `(f32x4.div (v128.load offset=${16 * i} (local.get $a)) (f32x4.splat (local.get $s)))`,
+  use: (i) => `(v128.store $result offset=${16 * i} (local.get $dst) (local.get $v${i}))`,
+  useOne: `(f32.store $result (local.get $dst) (f32.div (f32.load (local.get $a)) (local.get $s)))`,
+});
+
+const quotient = (a: string, at: string) => `(f32x4.div (f32x4.add ${a} ${at}) (f32x4.splat (local.get $s)))`;
+
+/** dst = (a + a peer's numbers) / s in the result memory; hashed are what was read of the peer and, apart, dst. */
+const finishSum = hashingKernel({
+  name: "finishSum",
+  pointers: ["$dst", "$a", "$src"],
+  scalars: [{ name: "$s", type: "f32" }],
+  load: (i) => `(v128.load $peer offset=${16 * i} (local.get $src))`,
+  second: (i) => quotient(`(v128.load offset=${16 * i} (local.get $a))`, `(local.get $v${i})`),
+  use: (i) => `(v128.store $result offset=${16 * i} (local.get $dst) (local.get $w${i}))`,
+  useOne: `(f32.store $result (local.get $dst)
+    (f32.div (f32.add (f32.load (local.get $a)) (f32.load $peer (local.get $src))) (local.get $s)))`,
+});
+
+/** Four lanes of a total from lane `first` on, as the end of a function of $i. */
+const lanesOf = (total: string, first: number) =>
+  [0, 1, 2, 3].map((lane) =>
+    `(if (i32.eq (local.get $i) (i32.const ${first + lane}))
+      (then (return (i32x4.extract_lane ${lane} (global.get ${total})))))`
+  ).join("\n");
+
+/**
+ * `hash(ptr, n, block)` adds to the running total the hashes of the blocks that n > 0 numbers at ptr make; the first of
+ * them is block number `block` of its flat array, and only the last may be short. A block's hash depends on its
+ * bytes, length and number, and the total is a sum over blocks, in 32-bit lanes: parts may come in any order.
+ * `fetch`, `fetchAdd`, `finish` and `finishSum` do so with the numbers that pass through their registers.
+ * `hashReset()` empties both totals; `hashLane(i)` reads lane i of the first, lane i − 4 of the second.
+ */
+export const hashText = `
+${TOTALS.map((total) => `(global ${total} (mut v128) (v128.const i32x4 0 0 0 0))`).join("\n")}
+(func (export "hashReset")
+  ${TOTALS.map((total) => `(global.set ${total} (v128.const i32x4 0 0 0 0))`).join("\n")})
+(func (export "hashLane") (param $i i32) (result i32)
+  ${TOTALS.map((total, i) => lanesOf(total, 4 * i)).join("\n")}
+  (i32.const 0))
+${[hash, fetch, fetchAdd, finish, finishSum].join("\n")}`;

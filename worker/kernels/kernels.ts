@@ -35,11 +35,22 @@ export interface Kernels {
   ): void;
   /** The sum of squares in float64, in a fixed order: element i goes to sum i mod 4, then (s0 + s2) + (s1 + s3). */
   squares(a: number, n: number): number;
-  /** Empties the running hash. */
+  /** Empties the running hashes. */
   hashReset(): void;
   /** Adds n > 0 numbers to the running hash; they start block number `block` of 64 KiB of their flat array. */
   hash(a: number, n: number, block: number): void;
-  /** 32-bit lane 0 … 3 of the running hash, signed. */
+  /** dst = a / s in the result memory, and the running hash takes the n > 0 quotients, as `hash` does. */
+  finish(dst: number, a: number, n: number, block: number, s: number): void;
+  /**
+   * dst = (a + n > 0 numbers of the peer's memory at src) / s in the result memory. The running hash takes what was read, a
+   * second one the quotients.
+   */
+  finishSum(dst: number, a: number, src: number, n: number, block: number, s: number): void;
+  /** dst = n > 0 numbers of the peer's memory at src, and the running hash takes what was read, as `hash` does. */
+  fetch(dst: number, src: number, n: number, block: number): void;
+  /** dst = a + what `fetch` would read; dst may be a. The running hash takes what was read. */
+  fetchAdd(dst: number, a: number, src: number, n: number, block: number): void;
+  /** 32-bit lane 0 … 3 of the running hash, signed; 4 … 7 of the second one. */
   hashLane(lane: number): number;
   /**
    * dst_i = hash(key, index + i) ≥ threshold ? scale : 0, where key, index (64 bits, as low and high word) and
@@ -65,6 +76,10 @@ const NAMES = [
   "squares",
   "hashReset",
   "hash",
+  "finish",
+  "finishSum",
+  "fetch",
+  "fetchAdd",
   "hashLane",
   "dropoutMask",
 ] as const satisfies (keyof Kernels)[];
@@ -83,6 +98,7 @@ export async function compileKernels({ shared }: { shared: boolean }): Promise<W
   const text = `(module
     (memory $arena (import "memory" "arena") ${limits})
     (memory $result (import "memory" "result") ${limits})
+    (memory $peer (import "memory" "peer") ${limits})
     ${arithmeticText}
     ${hashText}
     ${dropoutText})`;
@@ -94,13 +110,20 @@ export async function compileKernels({ shared }: { shared: boolean }): Promise<W
   }
 }
 
-/** Kernels over `arena`; {@link Kernels.divide} writes to `result`, which is `arena` itself unless given. */
+/**
+ * Kernels over `arena`; {@link Kernels.divide} and {@link Kernels.finish} write to `result`, {@link Kernels.fetch} and
+ * {@link Kernels.fetchAdd} read from `peer`: both are `arena` itself unless given.
+ */
 export function bindKernels(
   module: WebAssembly.Module,
-  { arena, result = arena }: { arena: KernelMemory; result?: KernelMemory },
+  { arena, result = arena, peer = arena }: {
+    arena: KernelMemory;
+    result?: KernelMemory;
+    peer?: Pick<KernelMemory, "memory">;
+  },
 ): Kernels {
   const { exports } = new WebAssembly.Instance(module, {
-    memory: { arena: arena.memory, result: result.memory },
+    memory: { arena: arena.memory, result: result.memory, peer: peer.memory },
   });
   if (!hasKernels(exports)) throw new Error("the assembled module lacks a kernel");
   return exports;

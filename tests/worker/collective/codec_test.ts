@@ -12,7 +12,8 @@ const header = fc.record({
   phase: fc.constantFrom(...PHASES),
   sender: fc.nat(0xffff),
   bucket: word,
-  offset: fc.nat(Number.MAX_SAFE_INTEGER),
+  offset: word,
+  position: fc.option(word),
   length: word,
   hash: fc.uint32Array({ minLength: 4, maxLength: 4 }),
 }, { noNullPrototype: true });

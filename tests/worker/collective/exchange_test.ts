@@ -162,10 +162,10 @@ Deno.test("Exchange drops and counts frames of another generation and of earlier
   const { members, links, tree } = makeWorld(dealShards(2, 2), { elements: 20_000 });
   const link = links[1].byRank.get(0);
   assert.ok(link !== undefined);
-  link.trySend(new Uint8Array(64).fill(1), new Uint8Array(100));
+  link.trySend(new Uint8Array(64).fill(2), new Uint8Array(100));
   const old = new Uint8Array(64).fill(7, 0, 16);
   old.set([1, 0, 0, 0, 4, 0, 0, 0], 16); // generation 1, step 4
-  old[29] = 1; // version
+  old[29] = 2; // version
   link.trySend(old, new Uint8Array(0));
   reduceStep(members, 5);
   assert.deepEqual(members[0].exchange.dropped, { nonce: 1, stale: 1 });

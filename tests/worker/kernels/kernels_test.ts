@@ -166,6 +166,67 @@ Deno.test("kernels.hash() sees a flipped bit, two exchanged numbers, exchanged s
   assert.notEqual(hashOf(new Float32Array(7), 0).join(), hashOf(new Float32Array(8), 0).join());
 });
 
+const peer = Arena.create({ theirs: CAPACITY });
+const result = Arena.create({ gap: 20, out: CAPACITY });
+const laneKernels = bindKernels(module, { arena, result, peer });
+const [theirs, out] = [peer.region("theirs"), result.region("out")];
+
+/** Numbers of two members, of any length within a stripe, around a block, and over several blocks. */
+const twoStreams = fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constantFrom(16_383, 16_384, 16_385, 39_990))
+  .chain((n) => fc.tuple(fc.nat(), fc.nat()).map(([seed, other]) => [noise(n, seed), noise(n, other + 0.5)]));
+const lanes = (first: number) => [0, 1, 2, 3].map((lane) => laneKernels.hashLane(first + lane) >>> 0);
+
+Deno.test("kernels.fetch() and fetchAdd() take a peer's numbers, tails included, and hash what they read", () => {
+  fc.assert(
+    fc.property(twoStreams, fc.nat(), ([x, y], block) => {
+      const n = x.length;
+      a.view.set(x);
+      theirs.view.set(y);
+      theirs.view.fill(9, n, n + 16);
+      laneKernels.hashReset();
+      assertSameBits(written(n, () => laneKernels.fetch(c.byteOffset, theirs.byteOffset, n, block)), y);
+      assert.deepEqual(lanes(0), [...hashReference(y, block)]);
+      laneKernels.hashReset();
+      const add = (to: number) => laneKernels.fetchAdd(to, a.byteOffset, theirs.byteOffset, n, block);
+      assertSameBits(written(n, () => add(c.byteOffset)), addReference(x, y));
+      assert.deepEqual(lanes(0), [...hashReference(y, block)]);
+      add(a.byteOffset);
+      assertSameBits(a.view.slice(0, n), addReference(x, y));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+Deno.test("kernels.finish() and finishSum() divide into the result arena and hash what they write and read", () => {
+  const finished = (n: number, kernel: () => void) => {
+    out.view.fill(-7, n, n + 8);
+    laneKernels.hashReset();
+    kernel();
+    assert.deepEqual([...out.view.subarray(n, n + 8)], new Array(8).fill(-7));
+    return out.view.slice(0, n);
+  };
+  fc.assert(
+    fc.property(twoStreams, fc.nat(), fc.integer({ min: 1, max: 64 }), ([x, y], block, shards) => {
+      const n = x.length;
+      a.view.set(x);
+      theirs.view.set(y);
+      const mean = x.map((value) => value / shards);
+      assertSameBits(
+        finished(n, () => laneKernels.finish(out.byteOffset, a.byteOffset, n, block, shards)),
+        mean,
+      );
+      assert.deepEqual(lanes(0), [...hashReference(mean, block)]);
+      const sum = addReference(x, y).map((value) => value / shards);
+      const finishSum = () =>
+        laneKernels.finishSum(out.byteOffset, a.byteOffset, theirs.byteOffset, n, block, shards);
+      assertSameBits(finished(n, finishSum), sum);
+      assert.deepEqual(lanes(0), [...hashReference(y, block)]);
+      assert.deepEqual(lanes(4), [...hashReference(sum, block)]);
+    }),
+    { numRuns: 30 },
+  );
+});
+
 Deno.test("kernels.dropoutMask() is a function of the absolute element, across 2^32 too", () => {
   const index = fc.oneof(
     fc.bigInt(0n, 1n << 60n),
