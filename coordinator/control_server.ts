@@ -206,7 +206,10 @@ class RouterServer implements ControlServer {
       if (event.kind === "accepted") excess.push(...this.#peers.opened(event.value, performance.now()));
       else if (this.#peers.ended(event.value)) this.#countStranger();
     }
-    for (const descriptor of excess) if (this.#peers.isOpen(descriptor)) shutdownConnection(descriptor);
+    for (const descriptor of excess.filter((each) => this.#peers.isOpen(each))) {
+      shutdownConnection(descriptor);
+      this.#countStranger();
+    }
     for (const find of this.#toEnd.splice(0)) find().forEach(shutdownConnection);
   }
 

@@ -2,11 +2,22 @@ import { LockstepError } from "../../shared/errors.ts";
 
 const LOOPBACK = ["127.0.0.1", "localhost"];
 
+/** What guards an endpoint that others can reach. */
+export interface Guard {
+  /** Whether the run was given keys (`--keys`); a run makes keys for its own workers by itself. */
+  readonly keys: boolean;
+  /** Whether it was told to do without (`--insecure`). */
+  readonly insecure: boolean;
+}
+
 /**
  * The ZeroMQ endpoint for `--rdzv_endpoint=HOST:PORT`. Throws E_CONFIG where that is none, and E_KEY for a host that others
- * can reach, as nothing may listen there without keys.
+ * can reach where no keys were given, unless the run is to be insecure.
  */
-export function rendezvousEndpoint(given: string): string {
+export function rendezvousEndpoint(
+  given: string,
+  { keys, insecure }: Guard = { keys: false, insecure: false },
+): string {
   const [, host, port] = /^(.+):(\d{1,5})$/.exec(given) ?? [];
   if (host === undefined || Number(port) < 1 || Number(port) > 65_535) {
     throw new LockstepError(
@@ -14,11 +25,11 @@ export function rendezvousEndpoint(given: string): string {
       `Cannot listen on ${given} as --rdzv_endpoint must be HOST:PORT with a port from 1 to 65535`,
     );
   }
-  if (!LOOPBACK.includes(host)) {
-    throw new LockstepError(
-      "E_KEY",
-      `Cannot listen on ${given} as other machines reach it and keys for them are not built yet: use 127.0.0.1:${port}`,
-    );
-  }
-  return `tcp://127.0.0.1:${port}`;
+  if (LOOPBACK.includes(host)) return `tcp://127.0.0.1:${port}`;
+  if (keys || insecure) return `tcp://${host}:${port}`;
+  throw new LockstepError(
+    "E_KEY",
+    `Cannot listen on ${given} without keys as other machines reach it: make some with lockstep keygen and give them ` +
+      `with --keys, or use 127.0.0.1:${port}`,
+  );
 }

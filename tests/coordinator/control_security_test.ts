@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { type ControlServer, openControlServer } from "../../coordinator/control_server.ts";
 import { makeRunKeys, type MemberKeys, type RunKeys } from "../../shared/keys.ts";
 import type { WorkerChannel } from "../../shared/protocol/channel.ts";
@@ -234,4 +235,50 @@ zmqTest(
       await until(() => closed === 300, "the connections to end");
       for (const connection of silent) connection.close();
     }),
+);
+
+zmqTest("CoordinatorServer.onGone() follows kill -9 of a worker's process within a second", async () => {
+  const server = await openControlServer();
+  const script = new URL("../worker/control_client_child.ts", import.meta.url);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", fileURLToPath(script), server.endpoint],
+    stdin: "null",
+    stdout: "null",
+  }).spawn();
+  assert.equal((await server.receive())?.from, "child");
+  const gone = new Promise<string>((resolve) => server.onGone = resolve);
+  const reading = server.receive();
+  const start = performance.now();
+  child.kill("SIGKILL");
+  assert.equal(await gone, "child");
+  assert.ok(performance.now() - start < 1_000); // 2 ms on an idle machine
+  await child.status;
+  await server.close();
+  assert.equal(await reading, null);
+});
+
+zmqTest(
+  "openControlClient() hears that its coordinator is gone, and is back with one that has its keys",
+  async () => {
+    const { coordinator, worker } = makeRunKeys();
+    const first = await openControlServer({ endpoint: TCP, keys: coordinator });
+    const client = await openControlClient(first.endpoint, { id: "w", keys: worker });
+    const told: string[] = [];
+    client.onGone = () => told.push("gone");
+    client.onReconnected = () => {
+      told.push("reconnected");
+      client.send({ type: "METRICS", step: 1, values: {} });
+    };
+    const reading = client.receive();
+    client.send({ type: "BEAT" });
+    await first.receive();
+    await first.close();
+    await until(() => told.length === 1, "the end of the first");
+    const second = await openControlServer({ endpoint: first.endpoint, keys: coordinator });
+    assert.equal((await second.receive())?.message.type, "METRICS");
+    assert.deepEqual(told, ["gone", "reconnected"]);
+    await client.close();
+    await second.close();
+    assert.equal(await reading, null);
+  },
 );

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { rendezvousEndpoint } from "../../../coordinator/launch/rendezvous.ts";
 
-Deno.test("rendezvousEndpoint() listens on this machine only", () => {
+const WIDE = ["0.0.0.0:29500", "*:29500", "10.0.0.1:29500", "[::]:29500", "train.example:29500"];
+
+Deno.test("rendezvousEndpoint() listens on this machine only, unless there are keys or it is to be insecure", () => {
   assert.equal(rendezvousEndpoint("127.0.0.1:29500"), "tcp://127.0.0.1:29500");
   assert.equal(rendezvousEndpoint("localhost:1"), "tcp://127.0.0.1:1");
-  for (const wide of ["0.0.0.0:29500", "*:29500", "10.0.0.1:29500", "[::]:29500", "train.example:29500"]) {
-    assert.throws(() => rendezvousEndpoint(wide), { code: "E_KEY" }, wide);
+  for (const wide of WIDE) {
+    assert.throws(() => rendezvousEndpoint(wide), { code: "E_KEY", message: /keygen/ }, wide);
+    assert.equal(rendezvousEndpoint(wide, { keys: true, insecure: false }), `tcp://${wide}`);
+    assert.equal(rendezvousEndpoint(wide, { keys: false, insecure: true }), `tcp://${wide}`);
   }
 });
 
