@@ -191,7 +191,13 @@ export class Compute implements Computing {
     const { replica, engines } = this.#ready();
     const { config, model, module, state } = replica;
     const kernels = bindKernels(module, { arena });
-    const memory = { kernels, parameters: state.region("parameters"), slice, resident: replica.resident };
+    const memory = {
+      kernels,
+      parameters: state.region("parameters"),
+      slice,
+      version: () => replica.version,
+      resident: replica.resident,
+    };
     const { engine: name, device } = chosenEngine(config);
     const engine = await openEngine(name, {
       model,

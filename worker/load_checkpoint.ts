@@ -46,7 +46,7 @@ export async function loadCheckpoint(path: string, options: LoadOptions = {}): P
   const arena = Arena.create({ parameters: model.size });
   const parameters = arena.region("parameters");
   await loadWeights(model, parameters.view, join(checkpoint.path, "model.safetensors"));
-  const memory = { kernels: await loadKernels(arena), parameters, slice: null };
+  const memory = { kernels: await loadKernels(arena), parameters, slice: null, version: () => 0 };
   const { name, device } = await chooseEngine(config);
   const engine = await openEngine(name, { model, memory, device, threads: config.threads });
   return new LoadedCheckpoint({

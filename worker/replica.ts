@@ -19,6 +19,7 @@ export class Replica implements Disposable {
   readonly #options: AdamWOptions;
   readonly #optimizer: AdamW;
   #resident: ResidentState | undefined;
+  #version = 0;
 
   private constructor(
     readonly config: RunConfig,
@@ -64,6 +65,11 @@ export class Replica implements Disposable {
     return this.#resident;
   }
 
+  /** How often the parameters have changed. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Has the engine keep the state on its device, if it does that. */
   async settle(engine: Engine): Promise<void> {
     this.#resident ??= await engine.resident?.(this.#options);
@@ -71,11 +77,13 @@ export class Replica implements Disposable {
 
   /** Somebody has written the arena's parameters and moments: they count from now on. */
   written(): void {
+    this.#version++;
     this.#resident?.invalidate();
   }
 
   /** Applies the reduced gradient, clipped by its norm; resolves to the hash of the new state. */
   async apply(scalars: StepScalars, gradNorm: number): Promise<string> {
+    this.#version++;
     const scale = clipScale(gradNorm, this.config.grad_clip);
     if (this.#resident === undefined) {
       this.#optimizer.apply(scalars, scale);

@@ -72,6 +72,8 @@ export interface EngineMemory {
   readonly parameters: Region;
   /** As long as the parameters where {@link sliceRows} says that batches are cut, otherwise null. */
   readonly slice: Region | null;
+  /** Another number once the parameters have changed; without it, they may change at any time. */
+  version?(): number;
   /** The parameters on the device of an engine of this kind: they count, and not the arena's. */
   readonly resident?: ResidentState;
 }

@@ -123,7 +123,7 @@ export class PjrtApi {
     if (pointer === null) return;
     const error = Deno.UnsafePointer.value(pointer);
     const message = this.#callVoid("PJRT_Error_Message", [error, 0, 0]);
-    const said = textAt(message[3], message[4]).trim().split("\n")[0];
+    const said = textAt(message[3], message[4]).trim().split("\n")[0].replace(/\.$/, "");
     const code = this.call("PJRT_Error_GetCode", [error, 0])[3];
     this.#callVoid("PJRT_Error_Destroy", [error]);
     if (Number(code & 0xffffffffn) === RESOURCE_EXHAUSTED) {

@@ -16,6 +16,7 @@ import { readMachine } from "./machine.ts";
 import { PaddedDecoder } from "./padded_decoder.ts";
 import type { PjrtClient } from "./pjrt.ts";
 import { XlaDecoder } from "./xla_decoder.ts";
+import { XlaParameters } from "./xla_parameters.ts";
 import { isPluginThere, openXla, type XlaDevice } from "./xla_plugin.ts";
 import { type XlaInputs, XlaProgram, type XlaTarget } from "./xla_program.ts";
 import { XlaState } from "./xla_state.ts";
@@ -25,6 +26,7 @@ import { XlaTrainer } from "./xla_trainer.ts";
 export class XlaEngine implements Engine {
   readonly name = "xla";
   readonly #owned = new DisposableStack();
+  readonly #copies: XlaParameters;
   #state: XlaState | undefined;
 
   constructor(
@@ -33,6 +35,7 @@ export class XlaEngine implements Engine {
     private readonly options: EngineOptions,
   ) {
     const { resident } = options.memory;
+    this.#copies = this.#owned.use(new XlaParameters(client, options.memory));
     if (resident instanceof XlaState) this.#state = resident;
   }
 
@@ -112,7 +115,7 @@ export class XlaEngine implements Engine {
   }
 
   #parameters = (): XlaInputs => ({
-    [PARAMETERS]: this.#state?.parameters() ?? this.options.memory.parameters.view,
+    [PARAMETERS]: this.#state?.parameters() ?? this.#copies.current(),
   });
 }
 

@@ -96,6 +96,21 @@ onXla("compileXla() keeps machine code by text and options, and compiles again w
   );
 });
 
+onXla("XlaEngine copies parameters whose version is known once, and again when it is another", async () => {
+  const model = await tinyModel(tinyConfig());
+  let version = 0;
+  const versioned = ({ memory, ...options }: EngineOptions) =>
+    open({ ...options, device: "cpu", memory: { ...memory, version: () => version } });
+  await withRig({ model, open: versioned }, async ({ engine, parameters }) => {
+    const forward = await engine.forward({ batchSize: 1, length: 2 });
+    const logits = await forward.logits(Int32Array.of(1, 2));
+    parameters.view.fill(0);
+    assert.deepEqual(await forward.logits(Int32Array.of(1, 2)), logits);
+    version++;
+    assert.ok((await forward.logits(Int32Array.of(1, 2))).every((x) => x === 0));
+  });
+});
+
 Deno.test("lossScale() is a power of two that makes the gradient of a target's loss count 8 to 16 times", () => {
   assert.equal(lossScale(0), 1);
   for (const count of [1, 2, 3, 100, 12_288]) {
