@@ -36,6 +36,7 @@ const EXIT_BY_CODE = {
   E_NUMERICS: EXIT.failure,
   E_DIVERGED: EXIT.failure,
   E_ZMQ: EXIT.failure,
+  E_LINK: EXIT.failure,
   E_TOO_FEW: EXIT.tryAgain,
   E_INTERRUPTED: EXIT.interrupted,
 } as const;

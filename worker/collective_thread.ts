@@ -2,6 +2,7 @@
 /** A thread that owns the data sockets and reduces gradients in place in the arenas of its process. */
 import { LockstepError } from "../shared/errors.ts";
 import { Exposures } from "./collective/exposures.ts";
+import { LinkLost } from "./collective/link_lost.ts";
 import { makeReducer } from "./collective/make_reducer.ts";
 import type { Reducer } from "./collective/reducer.ts";
 import type { FromCollectiveThread, ToCollectiveThread } from "./collective/thread_messages.ts";
@@ -14,7 +15,9 @@ async function handle(message: ToCollectiveThread): Promise<void> {
     case "configure":
       await reducer?.close();
       reducer = makeReducer(message.setup, exposures);
-      return answer({ type: "configured" });
+      return answer({ type: "configured", ports: reducer.ports });
+    case "connect":
+      return configured().connect(message.endpoints);
     case "begin":
       return answer({ type: "reduced", reduced: await configured().begin(message.key) });
     case "announce":
@@ -45,6 +48,7 @@ self.onmessage = async ({ data }: MessageEvent<ToCollectiveThread>) => {
     if (!(error instanceof LockstepError) || (data.type !== "begin" && data.type !== "configure")) {
       throw error;
     }
-    answer({ type: "failed", during: data.type, code: error.code, message: error.message });
+    const lostRank = error instanceof LinkLost ? error.rank : undefined;
+    answer({ type: "failed", during: data.type, code: error.code, message: error.message, lostRank });
   }
 };

@@ -16,7 +16,8 @@ export interface Reduced {
 export interface Collective {
   /**
    * Starts the reduction of a step, and resolves when it is complete: null if it was aborted. Rejects with E_CRC, E_SHORT,
-   * E_DECODE or E_STALE for a frame that must not be; then the reduction is over, and only another attempt can follow.
+   * E_DECODE or E_STALE for a frame that must not be; then the reduction is over, and only another attempt can follow. Rejects
+   * with `LinkLost` where the connection to a peer has ended; then only another generation can follow.
    */
   begin(key: StepKey): Promise<Reduced | null>;
   /**

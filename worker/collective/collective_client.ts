@@ -1,5 +1,6 @@
 import { LockstepError } from "../../shared/errors.ts";
 import type { Collective, Reduced, StepKey } from "./collective.ts";
+import { LinkLost } from "./link_lost.ts";
 import type { CollectiveSetup, FromCollectiveThread, ToCollectiveThread } from "./thread_messages.ts";
 
 interface Waiting<T> {
@@ -25,6 +26,7 @@ export class CollectiveClient implements Collective {
   #reduced: Waiting<Reduced | null> | null = null;
   #aborted: Waiting<void>[] = [];
   #closed: Waiting<void> | null = null;
+  #ports: readonly number[] = [];
 
   constructor() {
     this.#thread.onmessage = ({ data }: MessageEvent<FromCollectiveThread>) => this.#receive(data);
@@ -39,6 +41,20 @@ export class CollectiveClient implements Collective {
     return this.#ask({ type: "configure", setup }, (waiting) => this.#configured = waiting);
   }
 
+  /** Of the generation that was joined, by rank: TCP ports on which this member waits for others, 0 for none. */
+  get ports(): readonly number[] {
+    return this.#ports;
+  }
+
+  /**
+   * Connects to members of other hosts, by rank: `tcp://HOST:PORT` with the port that each told for this member. To be
+   * called after `configure` and before `begin`, where there are any.
+   */
+  connect(endpoints: readonly string[]): void {
+    this.#post({ type: "connect", endpoints });
+  }
+
+  /** As `Collective.begin`; also rejects with `LinkLost` where the connection to a peer has ended. */
   begin(key: StepKey): Promise<Reduced | null> {
     return this.#ask({ type: "begin", key }, (waiting) => this.#reduced = waiting);
   }
@@ -69,12 +85,16 @@ export class CollectiveClient implements Collective {
   #receive(message: FromCollectiveThread): void {
     switch (message.type) {
       case "configured":
+        this.#ports = message.ports;
         return this.#configured?.resolve();
       case "reduced":
         return this.#reduced?.resolve(message.reduced);
       case "failed": {
         const waiting = message.during === "begin" ? this.#reduced : this.#configured;
-        return waiting?.reject(new LockstepError(message.code, message.message));
+        const { lostRank, code } = message;
+        return waiting?.reject(
+          lostRank === undefined ? new LockstepError(code, message.message) : new LinkLost(lostRank),
+        );
       }
       case "aborted":
         return this.#aborted.shift()?.resolve();

@@ -17,7 +17,7 @@ import { zmqLinks } from "./zmq_links.ts";
  * arenas, to which nobody may write while it is called. Throws E_ZMQ or E_DECODE where it cannot join.
  */
 export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Reducer {
-  const { module, rank, generation, nonce, endpoints, nodes, frameElements } = setup;
+  const { module, rank, generation, nonce, endpoints, tcp, nodes, frameElements } = setup;
   const partials = Arena.adopt(setup.partials);
   const state = Arena.adopt(setup.state);
   const reduced = state.region("reduced");
@@ -27,7 +27,8 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
       bindKernels(module, { arena: partials, result: state, peer: { memory: peer } }),
     state: (peer = state.memory) => bindKernels(module, { arena: state, peer: { memory: peer } }),
   };
-  const links = endpoints.length === 1 ? memoryLinks(1)[0] : zmqLinks({ rank, generation, endpoints });
+  const sockets = endpoints.length === 1 ? null : zmqLinks({ rank, generation, endpoints, tcp });
+  const links = sockets ?? memoryLinks(1)[0];
   const squares = state.region("squares");
   const exposed = endpoints.length === 1 ? null : exposeAll(exposures, {
     partials: { memory: partials.memory, from: 0 },
@@ -44,7 +45,7 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
     scratch: partials.region("scratch"),
     reduced,
     squares,
-  });
+  }, sockets);
 }
 
 interface Exposable {

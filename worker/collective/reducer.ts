@@ -1,8 +1,9 @@
 import type { Collective, Reduced, StepKey } from "./collective.ts";
 import { Exchange, type ExchangeOptions } from "./exchange.ts";
+import type { ZmqLinks } from "./zmq_links.ts";
 
 /** How long this thread may block before it looks at its messages again, and for how long at once, in ms. */
-const BLOCKED_MS = 5, LISTEN_MS = 1;
+const BLOCKED_MS = 20, LISTEN_MS = 1;
 
 /** A collective in this thread: pumps an exchange, and waits for its links in between. It closes them at its end. */
 export class Reducer implements Collective {
@@ -10,8 +11,19 @@ export class Reducer implements Collective {
   #aborted = false;
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly options: ExchangeOptions) {
+  /** `sockets`: what the links are made of, where there are any. */
+  constructor(private readonly options: ExchangeOptions, private readonly sockets: ZmqLinks | null = null) {
     this.#exchange = new Exchange(options);
+  }
+
+  /** By rank: TCP ports on which this member waits for others; see `ZmqLinks`. */
+  get ports(): readonly number[] {
+    return this.sockets?.ports ?? [];
+  }
+
+  /** Connects to members of other hosts, before the first reduction; see `ZmqLinks`. */
+  connect(endpoints: readonly string[]): void {
+    this.sockets?.connect(endpoints);
   }
 
   begin(key: StepKey): Promise<Reduced | null> {

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { SharedArena } from "../arena.ts";
 import type { Reduced, StepKey } from "./collective.ts";
+import type { TcpLinks } from "./zmq_links.ts";
 
 /** All that a collective thread must know about a generation. */
 export interface CollectiveSetup {
@@ -17,6 +18,8 @@ export interface CollectiveSetup {
   rank: number;
   /** By rank, as for zmqLinks. */
   endpoints: string[];
+  /** For members on other hosts, as for zmqLinks. */
+  tcp?: TcpLinks;
   nonce: Uint8Array;
   generation: number;
   /** The largest frame; see ExchangeShape. */
@@ -26,15 +29,16 @@ export interface CollectiveSetup {
 /** To the collective thread. Each "configure" ends what was configured before. */
 export type ToCollectiveThread =
   | { type: "configure"; setup: CollectiveSetup }
+  | { type: "connect"; endpoints: readonly string[] }
   | { type: "begin"; key: StepKey }
   | { type: "announce"; node: number; byteOffset: number }
   | { type: "abort" }
   | { type: "close" };
 
-/** From the collective thread: one answer to each message but "announce"; that to "begin" may take its time. */
+/** From the collective thread: one answer to each message but "connect" and "announce"; that to "begin" may take its time. */
 export type FromCollectiveThread =
-  | { type: "configured" }
+  | { type: "configured"; ports: readonly number[] }
   | { type: "reduced"; reduced: Reduced | null }
-  | { type: "failed"; during: "configure" | "begin"; code: ErrorCode; message: string }
+  | { type: "failed"; during: "configure" | "begin"; code: ErrorCode; message: string; lostRank?: number }
   | { type: "aborted" }
   | { type: "closed" };

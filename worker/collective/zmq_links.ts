@@ -1,58 +1,154 @@
+import { dirname } from "node:path";
+import { LockstepError } from "../../shared/errors.ts";
+import { curveClient, curveServer, type KeyPair } from "../../shared/zmq/curve.ts";
 import { Poller } from "../../shared/zmq/poller.ts";
 import { Context, type Socket } from "../../shared/zmq/socket.ts";
+import type { SocketOptions } from "../../shared/zmq/socket_options.ts";
+import { ZapHandler } from "../../shared/zmq/zap.ts";
 import type { Link, LinkInterest, Links } from "./link.ts";
+import { PairSocket } from "./pair_socket.ts";
 
-/** Frames that wait for one peer on each side. */
-const QUEUED_FRAMES = 8;
-
-/** How often a pair that is not connected yet is tried again, in ms: members form at slightly different times. */
+/** How often a pair of one host that is not connected yet is tried again, in ms: members form at slightly different times. */
 const RETRY_MS = 5;
+
+/** Of every connection between hosts: a link that is down is noticed within 4 s, and a frame is 256 KiB at most. */
+const BETWEEN_HOSTS: SocketOptions = {
+  reconnectIvl: -1,
+  heartbeatIvl: 1_000,
+  heartbeatTimeout: 3_000,
+  handshakeIvl: 5_000,
+  maxMsgSize: (256 << 10) + 1_024, // encryption adds 33 bytes
+};
 
 /** Where the members of a generation are reached. */
 export interface ZmqLinksOptions {
   rank: number;
   generation: number;
-  /** By rank: an `ipc://` path, to which pairs add a suffix of at most 16 characters. */
+  /**
+   * By rank: an `ipc://` path, to which pairs add a suffix of at most 16 characters. Members whose paths lie in one folder are
+   * on one host; others are linked over tcp.
+   */
   endpoints: readonly string[];
+  /** For members on other hosts. */
+  tcp?: TcpLinks;
+}
+
+/** How members of other hosts are linked. */
+export interface TcpLinks {
+  /** The address on which this member listens: `127.0.0.1`, or `*` for all. */
+  readonly bind: string;
+  /** This member's own keys for the run, and by rank the public keys of all; null does without, for an insecure run. */
+  readonly keys: { readonly own: KeyPair; readonly publicKeys: readonly string[] } | null;
+}
+
+/** Links over sockets. */
+export interface ZmqLinks extends Links {
+  /** By rank: the TCP port on which this member waits for that one, to be told to it; 0 where it waits for none. */
+  readonly ports: readonly number[];
+  /**
+   * Connects to members of other hosts: by rank, `tcp://HOST:PORT` with the port on which that one waits for this one.
+   * Entries of members that are reached otherwise are not looked at. Throws E_ZMQ for a malformed endpoint.
+   */
+  connect(endpoints: readonly string[]): void;
 }
 
 /**
- * A pair of ZeroMQ sockets for each pair of members: the lower rank binds, the higher connects. Throws E_ZMQ if a socket
- * cannot be made. Endpoints belong to a generation, so that nothing of an earlier one can arrive.
+ * A pair of ZeroMQ sockets for each pair of members: the lower rank listens, the higher connects. Members of one host are
+ * linked at once; between hosts each member has first to be told the ports of the others (`ports`, `connect`). Endpoints
+ * belong to a generation, so that nothing of an earlier one can arrive. Between hosts only the member for which a port was
+ * opened is admitted there, by its key. A link that is lost stays lost: see `PairSocket`. Throws E_ZMQ if a socket cannot
+ * be made, and E_KEY for members of other hosts without `tcp`.
  */
-export function zmqLinks({ rank, generation, endpoints }: ZmqLinksOptions): Links {
-  const context = new Context();
-  const sockets = new Map<number, Socket>();
-  for (let peer = 0; peer < endpoints.length; peer++) {
-    if (peer === rank) continue;
-    const socket = context.socket("pair", {
-      linger: 0,
-      sndHwm: QUEUED_FRAMES,
-      rcvHwm: QUEUED_FRAMES,
-      immediate: true,
-      reconnectIvl: RETRY_MS,
-    });
-    sockets.set(peer, socket);
-    const [low, high] = [Math.min(rank, peer), Math.max(rank, peer)];
-    const endpoint = `${endpoints[low]}-${generation}-${high}`;
-    if (rank === low) socket.bind(endpoint);
-    else socket.connect(endpoint);
-  }
-  return new ZmqLinks(context, sockets);
+export function zmqLinks(options: ZmqLinksOptions): ZmqLinks {
+  return new SocketLinks(options);
 }
 
-class ZmqLinks implements Links {
-  readonly byRank: ReadonlyMap<number, Link>;
+class SocketLinks implements ZmqLinks {
+  readonly ports: number[];
+  readonly #context = new Context();
+  readonly #pairs = new Map<number, PairSocket>();
   readonly #poller: Poller;
+  /** Waits for news of connections, also while nobody waits for frames. */
+  readonly #watchPoller: Poller;
+  readonly #zap: ZapHandler | null;
+  readonly #watching: Promise<void>;
+  #closing = false;
 
-  constructor(private readonly context: Context, private readonly sockets: ReadonlyMap<number, Socket>) {
-    this.#poller = new Poller(context);
-    this.byRank = new Map([...sockets].map(([peer, socket]) => [peer, linkOver(socket)]));
+  constructor(private readonly options: ZmqLinksOptions) {
+    const { endpoints, rank, tcp } = options;
+    this.ports = endpoints.map(() => 0);
+    const admitted = tcp?.keys?.publicKeys;
+    this.#zap = admitted === undefined ? null : new ZapHandler(
+      this.#context,
+      ({ domain, publicKey }) =>
+        publicKey !== null && publicKey === admitted[Number(domain)] ? "member" : null,
+    );
+    for (let peer = 0; peer < endpoints.length; peer++) {
+      if (peer === rank) continue;
+      this.#pairs.set(
+        peer,
+        areOnOneHost(endpoints[rank], endpoints[peer]) ? this.#onOneHost(peer) : this.#remote(peer),
+      );
+    }
+    this.#poller = new Poller(this.#context);
+    this.#watchPoller = new Poller(this.#context);
+    this.#watching = Promise.resolve().then(() => this.#watch());
   }
 
-  wait({ from, to }: LinkInterest): Promise<void> {
-    const socketsOf = (ranks: readonly number[]) => ranks.flatMap((peer) => this.sockets.get(peer) ?? []);
-    return this.#poller.wait(-1, { readable: socketsOf(from), writable: socketsOf(to) });
+  get byRank(): ReadonlyMap<number, Link> {
+    return this.#pairs;
+  }
+
+  #onOneHost(peer: number): PairSocket {
+    const { rank, generation, endpoints } = this.options;
+    const [low, high] = [Math.min(rank, peer), Math.max(rank, peer)];
+    const listens = rank === low;
+    const pair = new PairSocket(this.#context, {
+      peer,
+      listens,
+      retries: true,
+      socket: { reconnectIvl: RETRY_MS },
+    });
+    const endpoint = `${endpoints[low]}-${generation}-${high}`;
+    if (listens) pair.socket.bind(endpoint);
+    else pair.socket.connect(endpoint);
+    return pair;
+  }
+
+  /** Listens for a higher rank; a lower one is connected to once its port is known. */
+  #remote(peer: number): PairSocket {
+    const { rank, tcp } = this.options;
+    if (tcp === undefined) {
+      throw new LockstepError(
+        "E_KEY",
+        `Cannot link rank ${rank} to rank ${peer} on another host as this member has no keys for that`,
+      );
+    }
+    const { bind, keys } = tcp;
+    const listens = rank < peer;
+    const security = keys === null
+      ? {}
+      : listens
+      ? curveServer(keys.own, { domain: String(peer) })
+      : curveClient(keys.own, keys.publicKeys[peer]);
+    const socket = { ...BETWEEN_HOSTS, ...security };
+    const pair = new PairSocket(this.#context, { peer, listens, retries: false, socket });
+    if (listens) this.ports[peer] = Number(pair.socket.bind(`tcp://${bind}:*`).split(":").pop());
+    return pair;
+  }
+
+  connect(endpoints: readonly string[]): void {
+    const { rank, endpoints: own } = this.options;
+    for (const [peer, { socket }] of this.#pairs) {
+      if (peer < rank && !areOnOneHost(own[rank], own[peer])) socket.connect(endpoints[peer]);
+    }
+  }
+
+  async wait({ from, to }: LinkInterest): Promise<void> {
+    if ([...from, ...to].some((peer) => this.#pairs.get(peer)?.isLost)) return; // the next use says so
+    const socketsOf = (ranks: readonly number[]): Socket[] =>
+      ranks.flatMap((peer) => this.#pairs.get(peer)?.socket ?? []);
+    await this.#poller.wait(-1, { readable: socketsOf(from), writable: socketsOf(to) });
   }
 
   wake(): void {
@@ -60,14 +156,28 @@ class ZmqLinks implements Links {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
+    this.#watchPoller.wake();
+    await this.#watching;
+    await this.#watchPoller.close();
     await this.#poller.close();
-    await this.context.close();
+    await this.#context.close();
+  }
+
+  async #watch(): Promise<void> {
+    const pairs = [...this.#pairs.values()];
+    const readable = pairs.map(({ news }) => news);
+    if (this.#zap !== null) readable.push(this.#zap.socket);
+    while (!this.#closing) {
+      this.#zap?.answer();
+      const lost = pairs.filter(({ isLost }) => isLost).length;
+      for (const pair of pairs) pair.watch();
+      if (pairs.filter(({ isLost }) => isLost).length > lost) this.wake();
+      await this.#watchPoller.wait(-1, { readable });
+    }
   }
 }
 
-function linkOver(socket: Socket): Link {
-  return {
-    trySend: (header, payload) => socket.trySend([header, payload]),
-    tryReceive: (header, place) => socket.tryReceiveInto(header, place),
-  };
+function areOnOneHost(a: string, b: string): boolean {
+  return a.startsWith("ipc://") && b.startsWith("ipc://") && dirname(a) === dirname(b);
 }

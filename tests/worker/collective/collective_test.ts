@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { dealShards } from "../../../coordinator/plan.ts";
 import { ReductionTree } from "../../../shared/reduction_tree.ts";
+import { makeKeyPair } from "../../../shared/zmq/curve.ts";
 import { createIpcDirectory } from "../../../shared/zmq/ipc_directory.ts";
 import { Arena } from "../../../worker/arena.ts";
 import type { Collective, Reduced } from "../../../worker/collective/collective.ts";
 import { CollectiveClient } from "../../../worker/collective/collective_client.ts";
 import { ExchangePlan } from "../../../worker/collective/exchange_plan.ts";
+import { LinkLost } from "../../../worker/collective/link_lost.ts";
 import { makeReducer } from "../../../worker/collective/make_reducer.ts";
 import { compileKernels } from "../../../worker/kernels/kernels.ts";
 import { expectedGradient, gradientAt } from "./members.ts";
@@ -29,11 +31,9 @@ interface World {
   close(): Promise<void>;
 }
 
-/** Members that hold one shard each, with arenas of their own: what two processes would have. */
-function makeMember(
-  rank: number,
-  { worldSize, directory }: { worldSize: number; directory: string | null },
-): Member {
+/** What a member brings that holds one shard or more, with arenas of its own as in a process. */
+function makeParts(rank: number, endpoints: string[]) {
+  const worldSize = endpoints.length;
   const deal = dealShards(SHARDS, worldSize);
   const nodes = deal.map((leaves) => leaves.map((leaf) => tree.leaf(leaf)));
   const plan = new ExchangePlan({ tree, nodes, rank, elements: ELEMENTS });
@@ -44,7 +44,6 @@ function makeMember(
     for (let at = 0; at < ELEMENTS; at++) gradient.view[i * ELEMENTS + at] = gradientAt(shard, at);
     return { node: tree.leaf(shard), byteOffset: gradient.byteOffset + 4 * i * ELEMENTS };
   });
-  const endpoints = Array.from({ length: worldSize }, (_, peer) => `${directory}-${peer}`);
   const setup = {
     module,
     partials: partials.share(),
@@ -55,7 +54,15 @@ function makeMember(
     endpoints,
     nonce: new Uint8Array(16).fill(9),
   };
-  const reduced = state.region("reduced").view;
+  return { setup, own, reduced: state.region("reduced").view };
+}
+
+function makeMember(
+  rank: number,
+  { worldSize, directory }: { worldSize: number; directory: string | null },
+): Member {
+  const endpoints = Array.from({ length: worldSize }, (_, peer) => `${directory}-${peer}`);
+  const { setup, own, reduced } = makeParts(rank, endpoints);
   if (directory === null) {
     const collective = makeReducer({ ...setup, generation: 1 });
     return { collective, own, reduced, configure: () => Promise.resolve() };
@@ -69,7 +76,10 @@ function makeMember(
   };
 }
 
-async function reduceStep(members: readonly Member[], step: number): Promise<(Reduced | null)[]> {
+async function reduceStep(
+  members: readonly Pick<Member, "collective" | "own">[],
+  step: number,
+): Promise<(Reduced | null)[]> {
   const reductions = members.map(({ collective }) => collective.begin({ step, attempt: 0 }));
   for (const { collective, own } of members) {
     for (const { node, byteOffset } of own) collective.announce(node, byteOffset);
@@ -124,6 +134,30 @@ Deno.test("CollectiveClient.abort() ends a reduction that waits for a peer, and 
   assert.deepEqual(first, await aloneResult());
   assert.deepEqual(second, first);
   await close();
+});
+
+Deno.test("CollectiveClient gives the same bits between hosts, encrypted, and names the peer whose link is lost", async () => {
+  const keys = [makeKeyPair(), makeKeyPair()], publicKeys = keys.map(({ publicKey }) => publicKey);
+  const folders = keys.map(() => createIpcDirectory());
+  const endpoints = folders.map((folder) => folder.endpoint("d"));
+  const members = keys.map((own, rank) => {
+    const { setup, ...parts } = makeParts(rank, endpoints);
+    const tcp = { bind: "127.0.0.1", keys: { own, publicKeys } };
+    return { ...parts, collective: new CollectiveClient(), setup: { ...setup, tcp, generation: 1 } };
+  });
+  const [low, high] = members;
+  await Promise.all(members.map(({ collective, setup }) => collective.configure(setup)));
+  assert.deepEqual(high.collective.ports, [0, 0]);
+  high.collective.connect([`tcp://127.0.0.1:${low.collective.ports[1]}`, ""]);
+  const alone = await aloneResult();
+  for (let step = 0; step < 3; step++) assert.deepEqual(await reduceStep(members, step), [alone, alone]);
+  const waiting = high.collective.begin({ step: 3, attempt: 0 });
+  await Promise.all([
+    low.collective.close(),
+    assert.rejects(waiting, (error) => error instanceof LinkLost && error.rank === 0),
+  ]);
+  await high.collective.close();
+  for (const folder of folders) folder.remove();
 });
 
 Deno.test("CollectiveClient.configure() rejects shards that are dealt twice", async () => {
