@@ -5,7 +5,7 @@ import { decodeFromWorker, encodeMessage } from "../shared/protocol/codec.ts";
 import { controlSocketOptions, isTcp, WAITING_MESSAGES } from "../shared/protocol/control_socket.ts";
 import { farewellFrame, isFarewell } from "../shared/protocol/farewell.ts";
 import { Inbox } from "../shared/protocol/inbox.ts";
-import type { FromWorker, ToWorker } from "../shared/protocol/messages.ts";
+import { type FromWorker, NO_SESSION, type ToWorker } from "../shared/protocol/messages.ts";
 import { memberIdOf } from "../shared/protocol/routing_id.ts";
 import { curveServer } from "../shared/zmq/curve.ts";
 import { createIpcDirectory, type IpcDirectory } from "../shared/zmq/ipc_directory.ts";
@@ -240,7 +240,7 @@ class RouterServer implements ControlServer {
     this.#count(code);
     if (memberIdOf(routingId) === null || this.#beingRefused.has(routingId)) return;
     this.#beingRefused.add(routingId);
-    await this.#sendTo(routingId, encodeMessage({ type: "ERROR", code, message }));
+    await this.#sendTo(routingId, encodeMessage({ type: "ERROR", ...NO_SESSION, code, message }));
     this.#beingRefused.delete(routingId);
   }
 

@@ -1,15 +1,13 @@
-import type { CheckpointStore } from "../shared/checkpoint/store.ts";
 import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { MetricsLine } from "../shared/metrics.ts";
-import { ReductionTree } from "../shared/reduction_tree.ts";
-import { stepScalars } from "../shared/schedule.ts";
-import { saveCheckpoint, type Snapshot } from "./checkpoints.ts";
+import { saveCheckpoint, type StateStore } from "./checkpoints.ts";
 import { evaluateTask, taskOf, type TaskResult } from "./evaluate_task.ts";
 import { estimatedLosses, evaluate } from "./evaluation.ts";
-import { FIRST, formMembers, type MemberInfo, sameOf } from "./forming.ts";
-import type { Members } from "./members.ts";
-import { dealShards } from "./plan.ts";
+import { type Group, WentBack } from "./group.ts";
+import type { Ledger } from "./ledger.ts";
+import type { MemberInfo } from "./member_info.ts";
+import { runStep, type StepOutcome } from "./step_round.ts";
 
 /** What a run tells while it goes on; every part is optional for whoever listens. */
 export interface RunObserver {
@@ -21,21 +19,28 @@ export interface RunObserver {
   checkpoint?(saved: { step: number; path: string }): void;
   /** A checkpoint could not be written; the run goes on. */
   checkpointFailed?(error: LockstepError): void;
+  /** A step waits as the ledger cannot be written for now. */
+  held?(error: LockstepError): void;
+  /** Steps from this one on are made again: nobody had their state any more. */
+  wentBack?(step: number): Promise<void> | void;
   evaluating?(progress: { done: number; of: number }): void;
   /** The task's evaluation at the end. */
   evaluated?(result: { step: number; task: TaskResult }): void;
 }
 
 export interface CoordinatorOptions {
-  readonly members: Members;
+  readonly group: Group;
+  readonly ledger: Ledger;
   readonly config: RunConfig;
   readonly configHash: string;
-  readonly store: CheckpointStore;
-  /** Where to go on; null starts anew. */
-  readonly snapshot: Snapshot | null;
+  readonly store: StateStore;
+  /** The lowest validation loss of the checkpoint to go on from; null for none. */
+  readonly bestValLoss: number | null;
   readonly observer: RunObserver;
   /** True once somebody asked the run to end after the step under way. */
   shouldStop(): boolean;
+  /** Whether any two members must compute the same bits, so that they are compared now and then. */
+  audits?(): boolean;
   /** Called when the members are ready, before the first step: compares and writes the manifest. Its result is kept in checkpoints. */
   accept(info: MemberInfo): Promise<{ configHash: string }>;
 }
@@ -54,42 +59,52 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<RunRe
   const run = new Run(options);
   await run.form();
   const result = await run.train();
-  options.members.broadcast({ type: "DRAIN" });
+  options.group.drain();
   return result;
 }
 
 class Run {
-  readonly #tree: ReductionTree;
   #info: MemberInfo | undefined;
   #configHash: string;
-  #step = 0;
-  #stateHash = "";
-  #best: number | null = null;
+  #best: number | null;
   #valLoss: number | null = null;
   #savedAt = -1;
   #evaluations = 0;
 
   constructor(private readonly options: CoordinatorOptions) {
-    this.#tree = new ReductionTree(options.config.gradient_accumulation_steps);
     this.#configHash = options.configHash;
+    this.#best = options.bestValLoss;
+  }
+
+  /** Steps that are decided and applied. */
+  get #step(): number {
+    return this.options.group.position.step;
   }
 
   /** FORMING, and the manifest. */
   async form(): Promise<void> {
-    const { members, config, configHash, snapshot, observer, accept } = this.options;
-    const shards = dealShards(config.gradient_accumulation_steps, members.size);
-    const { info, stateHash } = await formMembers(members, { config, configHash, shards, snapshot });
-    this.#info = info;
-    this.#stateHash = stateHash;
-    this.#step = snapshot?.step ?? 0;
-    this.#best = snapshot?.bestValLoss ?? null;
-    this.#savedAt = snapshot?.step ?? -1;
-    this.#configHash = (await accept(info)).configHash;
-    observer.ready?.(info);
+    const { group, observer, accept } = this.options;
+    this.#info = await group.form();
+    this.#savedAt = this.#step > 0 ? this.#step : -1;
+    this.#configHash = (await accept(this.#info)).configHash;
+    observer.ready?.(this.#info);
   }
 
   /** RUNNING: estimates and checkpoints at their intervals, and the steps between them. */
   async train(): Promise<RunResult> {
+    for (;;) {
+      try {
+        return await this.#train();
+      } catch (error) {
+        // Nobody had the state of the step any more: what follows the stored one is made again, and gives the same.
+        if (!(error instanceof WentBack)) throw error;
+        this.#savedAt = error.step > 0 ? error.step : -1;
+        await this.options.observer.wentBack?.(error.step);
+      }
+    }
+  }
+
+  async #train(): Promise<RunResult> {
     const { config } = this.options;
     let stopped = false;
     while (this.#step < config.max_iters && !config.eval_only) {
@@ -110,45 +125,38 @@ class Run {
   }
 
   #result({ stopped, task }: { stopped: boolean; task: TaskResult | null }): RunResult {
-    return { step: this.#step, stopped, stateHash: this.#stateHash, valLoss: this.#valLoss, task };
+    const stateHash = this.options.group.position.stateHash ?? "";
+    return { step: this.#step, stopped, stateHash, valLoss: this.#valLoss, task };
   }
 
-  /** One step: all compute and reduce, all prepare the same gradient, all apply it. */
   async #runStep(): Promise<void> {
-    const { members, config, observer } = this.options;
+    const { group, ledger, config, observer, shouldStop, audits } = this.options;
     const began = performance.now();
     const step = this.#step;
-    const key = { ...FIRST, step, attempt: 0 };
-    const scalars = stepScalars(step, config);
-    members.broadcast({ type: "STEP", ...key, ...scalars });
-    const prepared = await members.gather("PREPARED");
-    const gradHash = sameOf(prepared.map((p) => p.gradHash), { what: "the reduced gradient", step });
-    sameOf(prepared.map((p) => p.stateHash), { what: "the state", step });
-    const losses = new Float64Array(config.gradient_accumulation_steps);
-    for (const { shard, loss } of prepared.flatMap((p) => p.losses)) losses[shard] = loss;
-    const loss = this.#tree.sum(losses) / losses.length;
-    const { gradNorm } = prepared[0];
-    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-      throw this.#nonFinite(
-        `Cannot apply step ${step} as its loss is ${loss}, its gradient's norm ${gradNorm}`,
-      );
-    }
-    members.broadcast({ type: "COMMIT", ...key, gradHash });
-    const applied = await members.gather("APPLIED");
-    this.#stateHash = sameOf(applied.map((a) => a.stateHash), { what: "the state", step: step + 1 });
-    this.#step = step + 1;
+    const { loss, gradNorm, learningRate } = await this.#madeStep(() =>
+      runStep({ group, ledger, config, shouldStop, audits, onHeld: (error) => observer.held?.(error) })
+    );
     const dt_ms = performance.now() - began;
     const tokens = config.gradient_accumulation_steps * config.batch_size * config.block_size;
     observer.step?.({
       step,
       loss,
-      lr: scalars.learningRate,
+      lr: learningRate,
       grad_norm: gradNorm,
       tokens: this.#step * tokens,
       tokens_per_sec: tokens / dt_ms * 1000,
       mfu: null,
       dt_ms,
     });
+  }
+
+  async #madeStep(make: () => Promise<StepOutcome>): Promise<StepOutcome> {
+    try {
+      return await make();
+    } catch (error) {
+      const isNonFinite = error instanceof LockstepError && error.code === "E_NON_FINITE";
+      throw isNonFinite ? this.#nonFinite(error.message) : error;
+    }
   }
 
   #nonFinite(what: string): LockstepError {
@@ -160,10 +168,9 @@ class Run {
 
   /** nanoGPT's estimate of both losses; saves if it is the best, or at every estimate if asked to. */
   async #estimate(): Promise<void> {
-    const { members, config, observer } = this.options;
+    const { group, config, observer } = this.options;
     const request = { kind: "estimate", iters: config.eval_iters } as const;
-    const result = await evaluate(members, {
-      at: FIRST,
+    const result = await evaluate(group, {
       evaluation: this.#evaluations++,
       request,
       batchCount: 2 * config.eval_iters,
@@ -185,13 +192,13 @@ class Run {
 
   /** Saves the state. Training goes on where nothing can be written, and the checkpoints before stay. */
   async #save(best: boolean): Promise<void> {
-    const { members, store, observer } = this.options;
+    const { group, ledger, store, observer } = this.options;
     try {
-      const path = await saveCheckpoint(store, members, {
-        at: { ...FIRST, step: this.#step },
+      await ledger.sync();
+      const path = await saveCheckpoint(store, group, {
         parameters: this.#info?.parameters ?? [],
         facts: {
-          state_hash: this.#stateHash,
+          state_hash: group.position.stateHash ?? "",
           config_hash: this.#configHash,
           val_loss: this.#valLoss,
           best_val_loss: this.#best,
@@ -221,11 +228,11 @@ class Run {
 
   /** The task's evaluation at the end: sorting, or perplexity over the whole validation part. */
   async #evaluateTask(): Promise<TaskResult | null> {
-    const { members, config, observer } = this.options;
+    const { group, config, observer } = this.options;
     if (config.eval_items === 0) return null;
     return await evaluateTask({
       name: taskOf(config),
-      members,
+      group,
       config,
       evaluation: this.#evaluations++,
       onProgress: (done, of) => {

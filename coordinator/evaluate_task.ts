@@ -2,14 +2,13 @@ import type { RunConfig } from "../shared/config/run_config.ts";
 import { openTask } from "../shared/tasks/open_task.ts";
 import type { Metric } from "../shared/tasks/task.ts";
 import { evaluate, totalOf } from "./evaluation.ts";
-import { FIRST } from "./forming.ts";
-import type { Members } from "./members.ts";
+import type { Group } from "./group.ts";
 
 export interface EvaluateTaskOptions {
   readonly name: string;
-  readonly members: Members;
+  readonly group: Group;
   readonly config: RunConfig;
-  /** A number that no other evaluation of these members has. */
+  /** A number that no other evaluation of this group has. */
   readonly evaluation: number;
   onProgress?(done: number, of: number): void;
 }
@@ -27,12 +26,11 @@ const SHOWN_ITEMS = 3;
 
 /** Has the members evaluate a task and summarizes what they found: the same figures for any number of members. */
 export async function evaluateTask(options: EvaluateTaskOptions): Promise<TaskResult> {
-  const { name, members, config, evaluation, onProgress } = options;
+  const { name, group, config, evaluation, onProgress } = options;
   const batchSize = Math.max(1, Math.floor(BATCH_TOKENS / config.block_size));
   const task = await openTask(name, { ...config, batch_size: batchSize });
   try {
-    const result = await evaluate(members, {
-      at: FIRST,
+    const result = await evaluate(group, {
       evaluation,
       request: { kind: "task", name, items: config.eval_items, batchSize, show: SHOWN_ITEMS },
       batchCount: task.batchCount,

@@ -46,3 +46,40 @@ function lightestCuts({ tree, light, heavyMembers, memberCount }: Deal): number[
   }
   return best.get(heavyMembers)?.sizes ?? [];
 }
+
+/**
+ * Deals a step again after members were lost: everybody keeps the shards of `kept`, and those that nobody has go to whoever
+ * has the fewest, neighbours together, so that only they are computed. Falls back to {@link dealShards} where keeping would
+ * take more room for others' partial sums than `scratchGradients`.
+ */
+export function redealShards(
+  shardCount: number,
+  { kept, scratchGradients }: { kept: readonly (readonly number[])[]; scratchGradients: number },
+): number[][] {
+  const plan = kept.map((shards) => [...shards]);
+  const owned = new Set(plan.flat());
+  const lost = Array.from({ length: shardCount }, (_, shard) => shard).filter((shard) => !owned.has(shard));
+  const share = Math.ceil(shardCount / plan.length);
+  for (const shards of plan.toSorted((a, b) => a.length - b.length)) {
+    shards.push(...lost.splice(0, Math.max(0, share - shards.length)));
+    shards.sort((a, b) => a - b);
+  }
+  return scratchNeeded(shardCount, plan) <= scratchGradients ? plan : dealShards(shardCount, plan.length);
+}
+
+/** Room for others' partial sums that the members of a plan need, in gradients. */
+function scratchNeeded(shardCount: number, plan: readonly (readonly number[])[]): number {
+  const tree = new ReductionTree(shardCount);
+  const nodes = plan.map((shards) => tree.maximalSubtrees(shards).length);
+  const total = nodes.reduce((sum, n) => sum + n, 0);
+  return (total - Math.min(...nodes)) / plan.length;
+}
+
+/** The most room for others' partial sums, in gradients, that the plans of up to `maxMembers` members need. */
+export function scratchCapacity(shardCount: number, maxMembers: number): number {
+  let most = 2; // for plans after losses
+  for (let members = 2; members <= maxMembers; members++) {
+    most = Math.max(most, scratchNeeded(shardCount, dealShards(shardCount, members)));
+  }
+  return most;
+}

@@ -2,8 +2,8 @@
 /** A thread that owns the data sockets and reduces gradients in place in the arenas of its process. */
 import { LockstepError } from "../shared/errors.ts";
 import { Exposures } from "./collective/exposures.ts";
-import { LinkLost } from "./collective/link_lost.ts";
 import { makeReducer } from "./collective/make_reducer.ts";
+import { PeerError } from "./collective/peer_error.ts";
 import type { Reducer } from "./collective/reducer.ts";
 import type { FromCollectiveThread, ToCollectiveThread } from "./collective/thread_messages.ts";
 
@@ -25,6 +25,8 @@ async function handle(message: ToCollectiveThread): Promise<void> {
     case "abort":
       await reducer?.abort();
       return answer({ type: "aborted" });
+    case "status":
+      return answer({ type: "status", status: reducer?.status() ?? { waitsFor: [], moved: 0 } });
     case "close":
       await reducer?.close();
       answer({ type: "closed" });
@@ -48,7 +50,7 @@ self.onmessage = async ({ data }: MessageEvent<ToCollectiveThread>) => {
     if (!(error instanceof LockstepError) || (data.type !== "begin" && data.type !== "configure")) {
       throw error;
     }
-    const lostRank = error instanceof LinkLost ? error.rank : undefined;
-    answer({ type: "failed", during: data.type, code: error.code, message: error.message, lostRank });
+    const rank = error instanceof PeerError ? error.rank : null;
+    answer({ type: "failed", during: data.type, code: error.code, message: error.message, rank });
   }
 };

@@ -15,11 +15,11 @@ import { flopsPerToken } from "./flops.ts";
 import { bindKernels } from "./kernels/kernels.ts";
 import { Replica, type StateRegion } from "./replica.ts";
 import {
+  type ComputedStep,
   type OnPartial,
-  type ReductionSetup,
-  type ShardLoss,
-  type ShardPlan,
   ShardTrainer,
+  type TrainingOptions,
+  type TrainingSetup,
 } from "./shard_trainer.ts";
 
 /** What a member's other threads and its coordinator must know of its computation. */
@@ -66,10 +66,20 @@ export interface Computing {
   stateHash(): Promise<string>;
   /** Brings the arena's state up to date, where {@link LoadOptions.stateOnDemand} leaves it behind. */
   download(): Promise<void>;
-  /** Prepares for the shards of a generation. */
-  configure(plan: ShardPlan): Promise<ReductionSetup>;
-  /** Computes this member's gradients of a step; partial sums are announced as they are complete. */
-  computeStep(step: number): Promise<ShardLoss[]>;
+  /** Prepares for steps of any generation: memory and the compiled program. Called once. */
+  prepare(options: TrainingOptions): Promise<TrainingSetup>;
+  /** The run's own program on a fixed input, from the run's start: the hash of its gradient, which members compare. Changes the parameters. */
+  fingerprint(): Promise<string>;
+  /** From now on these shards are this member's. */
+  deal(shards: readonly number[]): Promise<void>;
+  /**
+   * Computes what is missing of this member's gradients of a step, and the shard to audit; partial sums are announced as
+   * they are complete.
+   * Resolves to null after `abort`; what is complete then is kept for another attempt at the same step.
+   */
+  computeStep(step: number, audit: number | null): Promise<ComputedStep | null>;
+  /** Ends `computeStep` after the shard that it is at. */
+  abort(): void;
   /** Applies the reduced gradient and resolves to the state's hash. */
   apply(scalars: StepScalars, gradNorm: number): Promise<string>;
   /** Mean loss of one random micro-batch of a split. */
@@ -91,6 +101,7 @@ interface Loaded {
 /** Computes in the thread that calls it. */
 export class Compute implements Computing {
   #loaded: Loaded | undefined;
+  #aborts = 0;
 
   constructor(private readonly onPartial: OnPartial) {}
 
@@ -134,11 +145,11 @@ export class Compute implements Computing {
     return this.#ready().replica.download();
   }
 
-  async configure(plan: ShardPlan): Promise<ReductionSetup> {
+  async prepare(options: TrainingOptions): Promise<TrainingSetup> {
     const loaded = this.#ready();
     const { replica, dataset } = loaded;
     loaded.trainer = await ShardTrainer.create(replica, {
-      plan,
+      ...options,
       dataset,
       openEngine: async ({ partials, slice }) => {
         const engine = await this.#openEngine(partials, slice);
@@ -149,10 +160,26 @@ export class Compute implements Computing {
     return loaded.trainer.setup;
   }
 
-  computeStep(step: number): Promise<ShardLoss[]> {
-    const { trainer } = this.#ready();
-    if (trainer === undefined) throw new LockstepError("E_ENGINE", "Cannot compute a step before configure");
-    return trainer.computeStep(step, this.onPartial);
+  async fingerprint(): Promise<string> {
+    await this.#ready().replica.initialize("scratch"); // also where the run began from other weights
+    return await this.#trainer().fingerprint();
+  }
+
+  deal(shards: readonly number[]): Promise<void> {
+    this.#trainer().deal(shards);
+    return Promise.resolve();
+  }
+
+  computeStep(
+    step: number,
+    audit: number | null,
+    isAborted = this.#untilAbort(),
+  ): Promise<ComputedStep | null> {
+    return this.#trainer().computeStep(step, { audit, onPartial: this.onPartial, isAborted });
+  }
+
+  abort(): void {
+    this.#aborts++;
   }
 
   async apply(scalars: StepScalars, gradNorm: number): Promise<string> {
@@ -176,6 +203,17 @@ export class Compute implements Computing {
     this.#loaded.replica[Symbol.dispose]();
     this.#loaded.dataset.close();
     this.#loaded = undefined;
+  }
+
+  #untilAbort(): () => boolean {
+    const before = this.#aborts;
+    return () => this.#aborts !== before;
+  }
+
+  #trainer(): ShardTrainer {
+    const { trainer } = this.#ready();
+    if (trainer === undefined) throw new LockstepError("E_ENGINE", "Cannot compute a step before prepare");
+    return trainer;
   }
 
   #evaluator(): Promise<Evaluator> {

@@ -3,20 +3,29 @@ import type { Split } from "../shared/data/datasets/dataset.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Request } from "../shared/tasks/task.ts";
 import type { Computing, LoadOptions } from "./compute.ts";
-import type { OnPartial, PartialEvent, ShardPlan } from "./shard_trainer.ts";
+import type { ComputedStep, OnPartial, PartialEvent, TrainingOptions } from "./shard_trainer.ts";
 import { ThreadCalls } from "./thread_calls.ts";
 
-type Methods = { [K in keyof Computing]: Computing[K] };
+/** What the thread answers: a step's end can't be asked for, as it is busy then, so that it watches a number instead. */
+export type ComputeCalls = Omit<Computing, "abort" | "computeStep"> & {
+  watch(aborts: Int32Array<SharedArrayBuffer>): Promise<void>;
+  /** Until the watched number is another. */
+  computeStep(step: number, audit: number | null, aborts: number): Promise<ComputedStep | null>;
+};
+
+type Methods = { [K in keyof ComputeCalls]: ComputeCalls[K] };
 
 /** Computes in a thread of its own, so that this one stays free for messages. */
 export class ComputeClient implements Computing {
   readonly #calls: ThreadCalls<Methods, PartialEvent>;
+  readonly #aborts = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(onPartial: OnPartial) {
     this.#calls = new ThreadCalls(
       new URL("./compute_thread.ts", import.meta.url),
       ({ node, byteOffset }) => onPartial(node, byteOffset),
     );
+    this.#calls.call("watch", this.#aborts);
   }
 
   load(config: RunConfig, options?: LoadOptions) {
@@ -34,11 +43,20 @@ export class ComputeClient implements Computing {
   download() {
     return this.#calls.call("download");
   }
-  configure(plan: ShardPlan) {
-    return this.#calls.call("configure", plan);
+  prepare(options: TrainingOptions) {
+    return this.#calls.call("prepare", options);
   }
-  computeStep(step: number) {
-    return this.#calls.call("computeStep", step);
+  fingerprint() {
+    return this.#calls.call("fingerprint");
+  }
+  deal(shards: readonly number[]) {
+    return this.#calls.call("deal", shards);
+  }
+  computeStep(step: number, audit: number | null) {
+    return this.#calls.call("computeStep", step, audit, Atomics.load(this.#aborts, 0));
+  }
+  abort() {
+    Atomics.add(this.#aborts, 0, 1);
   }
   apply(scalars: StepScalars, gradNorm: number) {
     return this.#calls.call("apply", scalars, gradNorm);

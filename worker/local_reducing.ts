@@ -25,6 +25,10 @@ export class LocalReducing implements Reducing {
     await this.#reducer?.abort();
   }
 
+  status() {
+    return Promise.resolve(this.#reducer?.status() ?? { waitsFor: [], moved: 0 });
+  }
+
   async close(): Promise<void> {
     await this.#reducer?.close();
   }

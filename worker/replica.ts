@@ -52,8 +52,8 @@ export class Replica implements Disposable {
   }
 
   /** The start of a run: weights from the seed, or from the file that `init_from` names; no moments. */
-  async initialize(): Promise<void> {
-    const { init_from, seed } = this.config;
+  async initialize(init_from = this.config.init_from): Promise<void> {
+    const { seed } = this.config;
     const parameters = this.state.region("parameters").view;
     if (init_from === "scratch" || init_from === "resume") initialize(this.model, parameters, seed);
     else await loadWeights(this.model, parameters, init_from);

@@ -2,16 +2,25 @@ import { type Batch, createBatch, type Dataset } from "../shared/data/datasets/d
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import { Arena, type Region, type SharedArena } from "./arena.ts";
 import { Accumulator } from "./collective/accumulator.ts";
-import { ExchangePlan } from "./collective/exchange_plan.ts";
 import type { Engine, Trainer } from "./engines/engine.ts";
 import { sliceRows } from "./engines/slices.ts";
-import { bindKernels } from "./kernels/kernels.ts";
+import { type BlockHash, hashHex, hashPart } from "./kernels/block_hash.ts";
+import { bindKernels, type Kernels } from "./kernels/kernels.ts";
+import { ATOM } from "./optimizer/clip.ts";
 import type { Replica } from "./replica.ts";
 
 /** The mean loss of one virtual shard. */
 export interface ShardLoss {
   readonly shard: number;
   readonly loss: number;
+}
+
+/** What a member has computed of a step. */
+export interface ComputedStep {
+  /** Of all its shards. */
+  readonly losses: ShardLoss[];
+  /** The hash of the audited shard's gradient; null where it was not computed now. */
+  readonly audited: string | null;
 }
 
 /** Told when a partial sum is complete, so that it is sent while the next shards compute. */
@@ -23,35 +32,40 @@ export interface PartialEvent {
   readonly byteOffset: number;
 }
 
-/** Who computes which virtual shards (`shards[rank]`), and which rank this member has. */
-export interface ShardPlan {
-  readonly shards: readonly (readonly number[])[];
-  readonly rank: number;
-}
-
-/** What the reduction of a generation needs to know. */
-export interface ReductionSetup {
+/** What steps of any generation need: memory, and the program. */
+export interface TrainingSetup {
   /** Partial sums, and the region "scratch". */
   readonly partials: SharedArena<string>;
-  /** By rank: the tree nodes that the member brings. */
-  readonly nodes: number[][];
   /** SHA-256 of the compiled step; null for an engine that runs it op by op. */
   readonly graph: string | null;
 }
 
-/** Computes the gradients of one member's shards in a generation, and adds them along the tree. */
+export interface TrainingOptions {
+  /** Room for others' partial sums, in gradients: the most that a plan of the coordinator asks for. */
+  readonly scratchGradients: number;
+}
+
+/**
+ * Computes the gradients of one member's shards, and adds them along the tree. Program and memory are made once and serve
+ * every generation: whatever shards are dealt to this member, the sums that it has stay where they are.
+ */
 export class ShardTrainer {
   readonly #batch: Batch;
+  /** Of the step under way, by shard. */
+  readonly #losses = new Map<number, number>();
+  #step = -1;
 
   private constructor(
     private readonly parts: {
       readonly dataset: Dataset;
       readonly trainer: Trainer;
       readonly accumulator: Accumulator;
+      readonly kernels: Kernels;
       readonly seed: number;
+      /** The memory must live as long as its regions are used. */
+      readonly partials: Arena<string>;
     },
-    readonly setup: ReductionSetup,
-    readonly partials: Arena<string>,
+    readonly setup: TrainingSetup,
     shape: { batch_size: number; block_size: number },
   ) {
     this.#batch = createBatch(shape.batch_size, shape.block_size);
@@ -59,49 +73,96 @@ export class ShardTrainer {
 
   static async create(
     replica: Replica,
-    { plan, dataset, openEngine }: {
-      plan: ShardPlan;
+    { scratchGradients, dataset, openEngine }: TrainingOptions & {
       dataset: Dataset;
-      /** Opens the engine over the memory of this generation. */
+      /** Opens the engine over the memory of partial sums. */
       openEngine(memory: { partials: Arena<string>; slice: Region | null }): Promise<Engine>;
     },
   ): Promise<ShardTrainer> {
     const { config, model: { size } } = replica;
-    const tree = new ReductionTree(config.gradient_accumulation_steps);
-    const leaves = plan.shards[plan.rank];
-    const nodes = plan.shards.map((shards) => tree.maximalSubtrees(shards));
-    const { scratchLength } = new ExchangePlan({ tree, nodes, rank: plan.rank, elements: size });
+    const V = config.gradient_accumulation_steps;
+    const tree = new ReductionTree(V);
     const shape = { batchSize: config.batch_size, length: config.block_size };
     const sliced = sliceRows(shape) < shape.batchSize;
-    const buffers = Array.from({ length: Accumulator.bufferCount(tree, leaves) }, (_, i) => `sum${i}`);
-    const lengths: Record<string, number> = { slice: sliced ? size : 0, scratch: scratchLength };
+    const buffers = Array.from(
+      { length: Accumulator.bufferCount(tree, Array(V).keys()) },
+      (_, i) => `sum${i}`,
+    );
+    const scratch = Math.ceil(scratchGradients * size) + 2 * V * ATOM; // segments are whole atoms
+    const lengths: Record<string, number> = { slice: sliced ? size : 0, scratch };
     for (const name of buffers) lengths[name] = size;
     const partials = Arena.create(lengths);
     partials.adviseHugePages();
     const engine = await openEngine({ partials, slice: sliced ? partials.region("slice") : null });
+    const kernels = bindKernels(replica.module, { arena: partials });
     const accumulator = new Accumulator({
       tree,
-      leaves,
-      kernels: bindKernels(replica.module, { arena: partials }),
+      leaves: [],
+      kernels,
       buffers: buffers.map((name) => partials.region(name)),
     });
     const trainer = await engine.trainer(shape);
-    const setup = { partials: partials.share(), nodes, graph: trainer.graph };
-    return new ShardTrainer({ dataset, trainer, accumulator, seed: config.seed }, setup, partials, config);
+    const setup = { partials: partials.share(), graph: trainer.graph };
+    const parts = { dataset, trainer, accumulator, kernels, seed: config.seed, partials };
+    return new ShardTrainer(parts, setup, config);
   }
 
-  /** Computes all shards of this member in ascending order; partial sums are announced as they are complete. */
-  async computeStep(step: number, onPartial: OnPartial): Promise<ShardLoss[]> {
-    const { dataset, trainer, accumulator, seed } = this.parts;
-    const losses: ShardLoss[] = [];
-    accumulator.begin();
-    for (const shard of accumulator.leaves) {
-      dataset.trainBatch({ step, shard }, this.#batch);
-      const loss = await trainer.gradients(this.#batch, accumulator.leafBuffer(), { seed, step, shard });
-      losses.push({ shard, loss });
+  /** From now on these shards are this member's. */
+  deal(shards: readonly number[]): void {
+    this.parts.accumulator.deal(shards);
+  }
+
+  /**
+   * Computes what is missing of this member's shards in ascending order; partial sums are announced as they are complete,
+   * those first that an earlier attempt at the step has left. The shard `audit` is hashed, and computed for that if it is
+   * another member's. Resolves to null as soon as `isAborted`: what is complete then is kept.
+   */
+  async computeStep(
+    step: number,
+    { audit, onPartial, isAborted }: {
+      audit: number | null;
+      onPartial: OnPartial;
+      isAborted: () => boolean;
+    },
+  ): Promise<ComputedStep | null> {
+    const { accumulator } = this.parts;
+    let audited: string | null = null;
+    if (step !== this.#step) this.#losses.clear();
+    this.#step = step;
+    for (const { node, region } of accumulator.begin(step)) onPartial(node, region.byteOffset);
+    for (const shard of accumulator.missing()) {
+      if (isAborted()) return null;
+      this.#losses.set(shard, await this.#gradients({ step, shard }, accumulator.leafBuffer()));
+      if (shard === audit) audited = this.#hash(accumulator.leafBuffer());
       const partial = accumulator.complete();
-      if (partial !== null) onPartial(partial.node, partial.region.byteOffset);
+      if (partial !== null && !isAborted()) onPartial(partial.node, partial.region.byteOffset);
     }
-    return losses;
+    const { leaves, spare } = accumulator;
+    if (audit !== null && !leaves.includes(audit) && spare !== null && !isAborted()) {
+      await this.#gradients({ step, shard: audit }, spare);
+      audited = this.#hash(spare);
+    }
+    if (isAborted()) return null;
+    return { losses: leaves.map((shard) => ({ shard, loss: this.#losses.get(shard) ?? NaN })), audited };
+  }
+
+  /** The hash of the gradient of the first shard of step 0: what members must have in common. */
+  async fingerprint(): Promise<string> {
+    const { accumulator } = this.parts;
+    accumulator.begin(-1);
+    await this.#gradients({ step: 0, shard: 0 }, accumulator.leafBuffer());
+    return this.#hash(accumulator.leafBuffer());
+  }
+
+  #gradients(at: { step: number; shard: number }, into: Region): Promise<number> {
+    const { dataset, trainer, seed } = this.parts;
+    dataset.trainBatch(at, this.#batch);
+    return trainer.gradients(this.#batch, into, { seed, ...at });
+  }
+
+  #hash({ byteOffset, length }: Region): string {
+    const hash: BlockHash = new Uint32Array(4);
+    hashPart(this.parts.kernels, { byteOffset, length, firstBlock: 0 }, hash);
+    return hashHex(hash);
   }
 }

@@ -1,71 +1,67 @@
 import type { SharedArena } from "./arena.ts";
 import { Arena } from "./arena.ts";
 import type { StateRegion } from "./replica.ts";
+import { PIECE_BYTES } from "../shared/protocol/snapshot_pieces.ts";
 
 /** What a snapshot of the state consists of, in this order. */
 const SNAPSHOT = ["parameters", "m", "v"] as const satisfies StateRegion[];
 
-/** Pieces of a snapshot and of a checkpoint's files are at most this long, in bytes. */
-export const PIECE_BYTES = 4 << 20;
-
-/** The files of a checkpoint and the regions that they hold one after the other. */
-const FILES = [
-  { file: "model.safetensors", regions: ["parameters"] },
-  { file: "optimizer.safetensors", regions: ["m", "v"] },
-] as const satisfies { file: string; regions: StateRegion[] }[];
-
-/** A piece of a checkpoint's file: `bytes` is a view of the state. */
-export interface FilePiece {
-  readonly file: string;
-  /** From the start of the tensors' bytes. */
-  readonly offset: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+/** A state as pieces. */
+export interface SnapshotBytes {
+  readonly pieceCount: number;
+  /** A copy of a piece. */
+  piece(index: number): Uint8Array<ArrayBuffer>;
+  /** Writes a piece that came from another member. */
+  write(index: number, piece: Uint8Array): void;
 }
 
-/** The numbers of a member's state as bytes, in place: what checkpoints and joiners read. */
-export class StateBytes {
-  readonly #state: Arena<StateRegion>;
+/** The numbers of a member's state as pieces of bytes: what checkpoints and joiners read. */
+export class StateBytes implements SnapshotBytes {
+  readonly #regions: readonly Uint8Array<ArrayBuffer>[];
 
   constructor(state: SharedArena<StateRegion>) {
-    this.#state = Arena.adopt(state);
+    const arena = Arena.adopt(state);
+    this.#regions = SNAPSHOT.map((name) => {
+      const { buffer, byteOffset, byteLength } = arena.region(name).view;
+      return new Uint8Array(buffer, byteOffset, byteLength);
+    });
   }
 
-  /** The pieces of a checkpoint's files, in order. */
-  *filePieces(): Generator<FilePiece> {
-    for (const { file, regions } of FILES) {
-      let offset = 0;
-      for (const region of regions) {
-        const bytes = this.#bytes(region);
-        for (let begin = 0; begin < bytes.length; begin += PIECE_BYTES) {
-          const piece = bytes.subarray(begin, begin + PIECE_BYTES);
-          yield { file, offset, bytes: piece };
-          offset += piece.length;
-        }
-      }
+  /** How many pieces a snapshot has. */
+  get pieceCount(): number {
+    return Math.ceil(this.#regions.reduce((sum, { length }) => sum + length, 0) / PIECE_BYTES);
+  }
+
+  /** A copy of a piece, as the state may go on before it has arrived. */
+  piece(index: number): Uint8Array<ArrayBuffer> {
+    const parts = this.#parts(index * PIECE_BYTES, PIECE_BYTES);
+    const piece = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      piece.set(part, at);
+      at += part.length;
     }
+    return piece;
   }
 
-  /** Writes a piece of a snapshot: parameters, first and second moments one after the other. */
-  write(offset: number, piece: Uint8Array): void {
-    let begin = offset;
-    let rest = piece;
-    for (const region of SNAPSHOT) {
-      const bytes = this.#bytes(region);
-      if (begin < bytes.length) {
-        const part = rest.subarray(0, bytes.length - begin);
-        bytes.set(part, begin);
-        rest = rest.subarray(part.length);
-        begin = 0;
-      } else begin -= bytes.length;
-      if (rest.length === 0) return;
+  /** Writes a piece. */
+  write(index: number, piece: Uint8Array): void {
+    let at = 0;
+    for (const part of this.#parts(index * PIECE_BYTES, piece.length)) {
+      part.set(piece.subarray(at, at + part.length));
+      at += part.length;
     }
-    throw new RangeError(
-      `Cannot write ${piece.length} bytes at ${offset} of the state: they lie beyond its end`,
-    );
+    if (at === piece.length) return;
+    throw new RangeError(`Cannot write piece ${index} of the state: it lies beyond the end`);
   }
 
-  #bytes(region: StateRegion): Uint8Array<ArrayBuffer> {
-    const { buffer, byteOffset, byteLength } = this.#state.region(region).view;
-    return new Uint8Array(buffer, byteOffset, byteLength);
+  /** Views of up to `length` bytes from `begin`. */
+  #parts(begin: number, length: number): Uint8Array<ArrayBuffer>[] {
+    let start = 0;
+    return this.#regions.flatMap((region) => {
+      const [from, to] = [Math.max(0, begin - start), Math.min(region.length, begin + length - start)];
+      start += region.length;
+      return from < to ? [region.subarray(from, to)] : [];
+    });
   }
 }

@@ -1,50 +1,89 @@
 import { hostname } from "node:os";
 import project from "../deno.json" with { type: "json" };
+import { type Clock, realClock } from "../shared/clock.ts";
 import { parseRunConfig } from "../shared/config/parse_run_config.ts";
 import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { WorkerChannel } from "../shared/protocol/channel.ts";
-import type { JsonObject, Message, ToWorker } from "../shared/protocol/messages.ts";
-import type { Collective, Reduced } from "./collective/collective.ts";
+import {
+  type Message,
+  NO_SESSION,
+  type Order,
+  type Report,
+  type ToWorker,
+} from "../shared/protocol/messages.ts";
+import { newSessionId, Session } from "../shared/protocol/session.ts";
+import { ReductionTree } from "../shared/reduction_tree.ts";
+import type { StepScalars } from "../shared/schedule.ts";
+import type { Collective, CollectiveStatus, Reduced } from "./collective/collective.ts";
+import { PeerError } from "./collective/peer_error.ts";
 import type { CollectiveSetup } from "./collective/thread_messages.ts";
 import type { ComputeInfo, ComputeMemory, Computing } from "./compute.ts";
+import { fetchData } from "./fetch_data.ts";
+import { cpuMs } from "./cpu_time.ts";
 import { Evaluation } from "./evaluation.ts";
-import type { ShardLoss } from "./shard_trainer.ts";
-import { StateBytes } from "./state_bytes.ts";
+import type { TrainingSetup } from "./shard_trainer.ts";
+import { type SnapshotBytes, StateBytes } from "./state_bytes.ts";
 
 /** A collective that can join a generation. */
 export interface Reducing extends Collective {
   configure(setup: CollectiveSetup): Promise<void>;
+  status(): Promise<CollectiveStatus>;
 }
 
 export interface WorkerOptions {
   readonly id: string;
   readonly localRank: number;
+  /** The run that it means to join; null takes any. */
+  readonly run?: string | null;
+  /** Leaves the run once it is aborted. */
+  readonly signal?: AbortSignal;
   /** Where this member's data sockets listen; null in a run of one process. */
   readonly endpoint: string | null;
   readonly computing: Computing;
   readonly reducing: Reducing;
+  readonly clock?: Clock;
+  /** The state as pieces; by default those of the computation's memory. */
+  snapshot?(memory: ComputeMemory): SnapshotBytes;
+  /** Told of every point that is reached, before anything goes on: for faults that are to happen just there. */
+  reach?(point: WorkerPoint, step: number): void;
+  /** How long to wait for a coordinator that is silent, in ms; without it, for ever: something else ends this process then. */
+  readonly patienceMs?: number;
 }
 
-type Roster = Message<ToWorker, "ROSTER">;
-type Step = Message<ToWorker, "STEP">;
+type Roster = Message<Order, "ROSTER">;
+type Step = Message<Order, "STEP">;
 
-/** What a member knows of the step it works on. */
-interface Working {
-  readonly step: Step;
-  readonly reduced: Promise<Reduced | null>;
-}
+/** Where a member is in a step, or in taking or giving a start. */
+export type WorkerPoint = "compute" | "reduce" | "prepared" | "commit" | "applied" | "pull" | "give";
 
 /** What a member has once it knows its run. */
-interface Joined {
-  readonly roster: Roster;
+interface Loaded {
+  readonly configHash: string;
+  readonly config: RunConfig;
   readonly info: ComputeInfo;
-  readonly bytes: StateBytes;
+  readonly memory: ComputeMemory;
+  readonly bytes: SnapshotBytes;
   readonly evaluation: Evaluation;
-  /** SHA-256 of the compiled step; null for an engine without, or where no step is computed. */
-  readonly graph: string | null;
+  /** Null where no step is computed. */
+  readonly training: TrainingSetup | null;
+  readonly fingerprint: string | null;
 }
 
+/** A gradient that is reduced and not applied. */
+interface Prepared extends Reduced {
+  readonly step: number;
+}
+
+/** A job's place in time: it is passed over when another generation has begun. */
+interface Life {
+  readonly epoch: number;
+  readonly generation: number;
+}
+
+const BEAT_MS = 1_000;
+/** A coordinator that is silent for so long may not have heard what was sent to it. */
+const SILENCE_MS = 3_000;
 /** How many pieces of a snapshot are asked for at a time. */
 const SYNC_WINDOW = 4;
 
@@ -53,11 +92,6 @@ export async function runWorker(channel: WorkerChannel, options: WorkerOptions):
   const member = new Member(channel, options);
   try {
     await member.run();
-  } catch (error) {
-    if (error instanceof LockstepError) {
-      await channel.send({ type: "ERROR", code: error.code, message: error.message });
-    }
-    throw error;
   } finally {
     await options.reducing.close();
     await options.computing.close();
@@ -65,187 +99,387 @@ export async function runWorker(channel: WorkerChannel, options: WorkerOptions):
   }
 }
 
-class Member {
-  #joined: Joined | undefined;
-  #stateHash = "";
-  #working: Working | undefined;
-  #reduced: Reduced | undefined;
+/** A job that cannot go on as its session has ended; another session begins it anew. */
+class Aborted extends Error {}
 
-  constructor(private readonly channel: WorkerChannel, private readonly options: WorkerOptions) {}
+class Member {
+  #session = new Session<Report, Order>(newSessionId());
+  #heardAt: number;
+  #life: Life = { epoch: -1, generation: -1 };
+  /** Jobs one after the other; orders are taken meanwhile. */
+  #work: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | undefined;
+  #drained = false;
+  /** The step whose state the arena is known to hold, where it lives on a device. */
+  #inArena = -1;
+  #rank = 0;
+  #loaded: Loaded | undefined;
+  #applied: number | null = null;
+  #stateHash: string | null = null;
+  #prepared: Prepared | undefined;
+  /** Takes pieces of a snapshot while one is received; null ends it. */
+  #takePiece: ((piece: Message<Order, "SYNC_DATA"> | null) => void) | undefined;
+  /** Takes a piece of a data file while one is fetched; null ends it. */
+  #takeData: ((part: Message<Order, "DATA_PART"> | null) => void) | undefined;
+  #pieces = 0;
+  readonly #clock: Clock;
+
+  constructor(private readonly channel: WorkerChannel, private readonly options: WorkerOptions) {
+    this.#clock = options.clock ?? realClock;
+    this.#heardAt = this.#clock.now();
+  }
 
   async run(): Promise<void> {
-    await this.channel.send({
+    this.options.signal?.addEventListener("abort", () => this.#leave());
+    // A coordinator that has been started again answers that it does not know this session.
+    this.channel.onReconnected = () => this.#beat();
+    this.#hello();
+    const stop = this.#clock.every(BEAT_MS, () => this.#beat());
+    try {
+      for (;;) {
+        const message = await this.channel.receive();
+        if (message === null) break;
+        this.#receive(message);
+      }
+    } finally {
+      stop();
+    }
+    await this.#work;
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (!this.#drained) {
+      throw new LockstepError("E_TOO_FEW", `The coordinator of ${this.options.id} is gone`);
+    }
+  }
+
+  /** The others go on without it. */
+  #leave(): void {
+    this.#abort();
+    this.#drained = true;
+    this.#send({ type: "LEAVE", reason: "it was asked to" });
+    this.channel.close();
+  }
+
+  #hello(): void {
+    const prepared = this.#prepared === undefined
+      ? null
+      : { step: this.#prepared.step, gradHash: this.#prepared.gradHash };
+    this.#send({
       type: "HELLO",
       id: this.options.id,
+      run: this.options.run ?? null,
       version: project.version,
       pid: Deno.pid,
       host: hostname(),
       localRank: this.options.localRank,
       endpoint: this.options.endpoint,
-      applied: 0,
-      stateHash: null,
+      applied: this.#applied,
+      stateHash: this.#stateHash,
+      prepared,
     });
-    for (;;) {
-      const message = await this.channel.receive();
-      if (message === null) {
-        throw new LockstepError("E_TOO_FEW", `The coordinator of ${this.options.id} is gone`);
-      }
-      if (message.type === "DRAIN") return;
-      await this.#handle(message);
-    }
   }
 
-  #handle(message: Exclude<ToWorker, { type: "DRAIN" }>): Promise<void> {
-    switch (message.type) {
-      case "ROSTER":
-        return this.#join(message);
-      case "SYNC_OFFER":
-        return this.#sync(message);
-      case "SYNC_DATA":
-        throw new LockstepError("E_DECODE", "Cannot take a piece of a snapshot that was not asked for");
-      case "STEP":
-        return this.#computeStep(message);
-      case "COMMIT":
-        return this.#commit(message);
-      case "ABORT":
-        return this.options.reducing.abort();
-      case "CKPT_BEGIN":
-        return this.#sendCheckpoint(message);
-      case "EVAL_DEAL":
-        return this.#evaluate(message);
-      case "ERROR":
-        throw new LockstepError(message.code, message.message);
-      case "BEAT":
-        return this.channel.send({ type: "BEAT" });
-    }
+  #send(report: Report): Promise<void> {
+    const sent = this.channel.send(this.#session.seal(report, this.#clock.now()));
+    return sent.then(() => this.#session.room());
   }
 
-  /** JOIN: loads what the run computes; READY once the state is there. */
-  async #join(roster: Roster): Promise<void> {
-    const { computing } = this.options;
-    const config = parseRunConfig(roster.config, { source: "the coordinator" });
-    const info = await computing.load(config);
-    const memory = await computing.memory();
-    if (roster.start.source === "init") this.#stateHash = await computing.initialize();
-    const computes = roster.shards.some((shards) => shards.length > 0);
-    const graph = computes ? await this.#prepareSteps(roster, { config, memory }) : null;
-    const bytes = new StateBytes(memory.state);
-    this.#joined = { roster, info, bytes, evaluation: new Evaluation(config, computing), graph };
-    if (roster.start.source === "init") await this.#ready();
-  }
-
-  /** Memory, program and sockets for the steps of a generation; resolves to the program's hash. */
-  async #prepareSteps(
-    roster: Roster,
-    { config, memory }: { config: RunConfig; memory: ComputeMemory },
-  ): Promise<string | null> {
-    const { computing, reducing } = this.options;
-    const { rank, shards, nonce, generation } = roster;
-    const { partials, nodes, graph } = await computing.configure({ shards, rank });
-    const endpoints = roster.members.map(({ endpoint }) => endpoint ?? "");
-    const shardCount = config.gradient_accumulation_steps;
-    await reducing.configure({ ...memory, partials, shardCount, nodes, rank, endpoints, nonce, generation });
-    return graph;
-  }
-
-  async #ready(): Promise<void> {
-    const { roster: { epoch, generation }, info: computed, graph } = this.#member();
-    const info: JsonObject = JSON.parse(JSON.stringify({ ...computed, graph }));
-    await this.channel.send({ type: "READY", epoch, generation, stateHash: this.#stateHash, info });
-  }
-
-  /** SYNC: pulls a snapshot piece by piece, a few at a time. */
-  async #sync(
-    { epoch, generation, step, bytes, stateHash, chunkBytes }: Message<ToWorker, "SYNC_OFFER">,
-  ): Promise<void> {
-    const count = Math.ceil(bytes / chunkBytes);
-    const ask = (index: number) => this.channel.send({ type: "SYNC_GET", epoch, generation, step, index });
-    for (let index = 0; index < Math.min(SYNC_WINDOW, count); index++) await ask(index);
-    for (let received = 0; received < count; received++) {
-      const message = await this.channel.receive();
-      if (message?.type !== "SYNC_DATA") {
-        throw new LockstepError(
-          "E_SHORT",
-          `The snapshot of step ${step} ended after ${received} of ${count} pieces`,
-        );
-      }
-      this.#member().bytes.write(message.index * chunkBytes, message.bytes);
-      if (received + SYNC_WINDOW < count) await ask(received + SYNC_WINDOW);
-    }
-    this.#stateHash = await this.options.computing.stateHash();
-    if (this.#stateHash !== stateHash) {
-      throw new LockstepError(
-        "E_CRC",
-        `The snapshot of step ${step} arrived damaged: its state hash differs`,
+  async #beat(): Promise<void> {
+    const now = this.#clock.now();
+    const { patienceMs = Infinity, id } = this.options;
+    if (now - this.#heardAt > patienceMs) {
+      return this.#fail(
+        new LockstepError("E_TOO_FEW", `The coordinator of ${id} was silent for ${patienceMs / 1000} s`),
       );
     }
-    await this.#ready();
+    if (now - this.#heardAt > SILENCE_MS) this.#resend();
+    const { waitsFor, moved } = await this.options.reducing.status();
+    const beat = { waitsFor, moved: moved + this.#pieces, cpuMs: cpuMs() };
+    this.channel.send(this.#session.sealLoose({ type: "BEAT", ...beat }));
+  }
+
+  #resend(): void {
+    for (const sealed of this.#session.overdue(this.#clock.now())) this.channel.send(sealed);
+  }
+
+  #receive(message: ToWorker): void {
+    const isForAll = message.session === NO_SESSION.session;
+    if (message.session !== this.#session.id && !isForAll) return;
+    this.#heardAt = this.#clock.now();
+    if (message.type === "ERROR") return this.#refused(message);
+    const isNew = this.#session.accept(message);
+    this.#resend();
+    if (isNew) this.#handle(message);
+  }
+
+  #refused({ code, message }: Message<Order, "ERROR">): void {
+    if (code !== "E_STALE") return this.#fail(new LockstepError(code, message));
+    // Whoever was left behind, or has a new coordinator, says who it is again.
+    this.#abort();
+    this.#life = { epoch: -1, generation: -1 };
+    this.#session = new Session(newSessionId());
+    this.#enqueue(() => Promise.resolve(this.#hello()));
+  }
+
+  #handle(order: Order): void {
+    switch (order.type) {
+      case "CONFIG":
+        return this.#enqueue(() => this.#load(order));
+      case "ROSTER":
+        this.#life = { epoch: order.epoch, generation: order.generation };
+        this.#abort();
+        return this.#enqueueFor(order, () => this.#join(order));
+      case "SYNC_DATA":
+        return this.#takePiece?.(order);
+      case "DATA_PART":
+        return this.#takeData?.(order);
+      case "SYNC_GET":
+        return this.#enqueueFor(order, () => this.#giveState(order));
+      case "STEP":
+        return this.#enqueueFor(order, () => this.#computeStep(order));
+      case "COMMIT":
+        return this.#enqueueFor(order, () => this.#commit(order));
+      case "EVAL_DEAL":
+        return this.#enqueueFor(order, () => this.#evaluate(order));
+      case "DRAIN":
+        this.#drained = true;
+        return this.#enqueue(() => this.channel.close());
+      case "BEAT":
+      case "ERROR":
+        return;
+    }
+  }
+
+  #enqueue(job: () => Promise<void>): void {
+    this.#work = this.#work.then(async () => {
+      if (this.#failure !== undefined) return;
+      try {
+        await job();
+      } catch (error) {
+        if (!(error instanceof Aborted)) this.#fail(error);
+      }
+    });
+  }
+
+  #enqueueFor(life: Life, job: () => Promise<void>): void {
+    this.#enqueue(() => this.#isCurrent(life) ? job() : Promise.resolve());
+  }
+
+  #isCurrent({ epoch, generation }: Life): boolean {
+    return epoch === this.#life.epoch && generation === this.#life.generation;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { error };
+    this.#abort();
+    if (error instanceof LockstepError) {
+      this.#send({ type: "ERROR", code: error.code, message: error.message });
+    }
+    this.channel.close();
+  }
+
+  /** Ends the job under way as soon as it can be; one that applies a step goes on to its end. */
+  #abort(): void {
+    this.options.computing.abort();
+    this.options.reducing.abort();
+    this.#takePiece?.(null);
+    this.#takeData?.(null);
+  }
+
+  /** Loads what the run computes: the slow part of joining, while others go on. */
+  async #load(
+    { config: given, configHash, files, trains, scratchGradients }: Message<Order, "CONFIG">,
+  ): Promise<void> {
+    if (this.#loaded?.configHash !== configHash) {
+      const { computing } = this.options;
+      const config = await this.#withData(parseRunConfig(given, { source: "the coordinator" }), files);
+      const info = await computing.load(config, { stateOnDemand: true });
+      const memory = await computing.memory();
+      const training = trains ? await computing.prepare({ scratchGradients }) : null;
+      const fingerprint = trains ? await computing.fingerprint() : null;
+      const bytes = this.options.snapshot?.(memory) ?? new StateBytes(memory.state);
+      const evaluation = new Evaluation(config, computing);
+      this.#loaded = { configHash, config, info, memory, bytes, evaluation, training, fingerprint };
+    }
+    const { info, training, fingerprint } = this.#member();
+    this.#send({
+      type: "LOADED",
+      info: JSON.parse(JSON.stringify({ ...info, graph: training?.graph ?? null })),
+      fingerprint,
+    });
+  }
+
+  /** The configuration with the place of the data on this machine. */
+  async #withData(config: RunConfig, files: Message<Order, "CONFIG">["files"]): Promise<RunConfig> {
+    if (config.data_dir === null || files.length === 0) return config;
+    const readPiece = (file: string, index: number) => {
+      const waiting = Promise.withResolvers<Uint8Array>();
+      this.#takeData = (part) => {
+        if (part === null) waiting.reject(new Aborted());
+        else if (part.file === file && part.index === index) waiting.resolve(part.bytes);
+      };
+      this.#send({ type: "DATA_GET", file, index });
+      return waiting.promise;
+    };
+    try {
+      return { ...config, data_dir: await fetchData(config.data_dir, { files, readPiece }) };
+    } finally {
+      this.#takeData = undefined;
+    }
+  }
+
+  /** SYNC: the state of the boundary where the generation starts, then READY. */
+  async #join(roster: Roster): Promise<void> {
+    const { reducing, computing } = this.options;
+    const { step, decided, source, epoch, generation } = roster;
+    this.#rank = roster.rank;
+    await reducing.abort();
+    if (decided !== null) await this.#applyDecided(decided);
+    await this.#configure(roster);
+    if (source === "init") {
+      this.#stateHash = await computing.initialize();
+      this.#applied = 0;
+    }
+    if (source === "sync" && !await this.#pull(roster)) return;
+    if (this.#stateHash === null || this.#applied === null) {
+      throw new LockstepError("E_STALE", `${this.options.id} has no state to start from at step ${step}`);
+    }
+    this.#send({ type: "READY", epoch, generation, step: this.#applied, stateHash: this.#stateHash });
+  }
+
+  async #applyDecided({ step, gradHash, ...scalars }: NonNullable<Roster["decided"]>): Promise<void> {
+    const prepared = this.#prepared;
+    if (this.#applied !== step || prepared?.step !== step || prepared.gradHash !== gradHash) return;
+    await this.#apply(step, scalars);
+  }
+
+  async #configure({ rank, shards, members, nonce, generation }: Roster): Promise<void> {
+    const { computing, reducing } = this.options;
+    const { config, memory, training } = this.#member();
+    if (training === null) return;
+    await computing.deal(shards[rank]);
+    const shardCount = config.gradient_accumulation_steps;
+    const tree = new ReductionTree(shardCount);
+    const nodes = shards.map((own) => tree.maximalSubtrees(own));
+    const endpoints = members.map(({ endpoint }) => endpoint ?? "");
+    const { partials } = training;
+    await reducing.configure({ ...memory, partials, shardCount, nodes, rank, endpoints, nonce, generation });
+  }
+
+  /** Pulls a snapshot piece by piece, a few at a time; false if another generation has begun meanwhile. */
+  async #pull(roster: Roster): Promise<boolean> {
+    const { epoch, generation, step } = roster;
+    const { bytes } = this.#member();
+    this.#applied = this.#stateHash = null;
+    this.#prepared = undefined;
+    const count = bytes.pieceCount;
+    const ask = (index: number) => this.#send({ type: "SYNC_GET", epoch, generation, step, index });
+    const received = new Set<number>();
+    const complete = new Promise<boolean>((resolve) => {
+      this.#takePiece = (piece) => {
+        if (piece === null) return resolve(false);
+        if (piece.step !== step || !this.#isCurrent(piece)) return;
+        if (piece.index >= count || received.has(piece.index)) return;
+        bytes.write(piece.index, piece.bytes);
+        received.add(piece.index);
+        this.options.reach?.("pull", step);
+        this.#pieces++;
+        const next = received.size - 1 + SYNC_WINDOW;
+        if (received.size === count) resolve(true);
+        else if (next < count) ask(next);
+      };
+      for (let index = 0; index < Math.min(SYNC_WINDOW, count); index++) ask(index);
+      if (!this.#isCurrent(roster)) resolve(false);
+    });
+    const isComplete = await complete;
+    this.#takePiece = undefined;
+    if (!isComplete) return false;
+    this.#stateHash = await this.options.computing.stateHash();
+    this.#applied = step;
+    return true;
+  }
+
+  async #giveState({ epoch, generation, step, index }: Message<Order, "SYNC_GET">): Promise<void> {
+    if (step !== this.#applied) return;
+    if (this.#inArena !== step) await this.options.computing.download();
+    this.#inArena = step;
+    const bytes = this.#member().bytes.piece(index);
+    this.options.reach?.("give", step);
+    await this.#send({ type: "SYNC_DATA", epoch, generation, step, index, bytes });
   }
 
   /** COMPUTE and REDUCE, which overlap; then PREPARED. */
   async #computeStep(step: Step): Promise<void> {
     const { computing, reducing } = this.options;
-    const reduced = reducing.begin(step);
-    reduced.catch(() => {}); // awaited below
-    this.#working = { step, reduced };
-    const losses = await computing.computeStep(step.step);
-    this.#reduced = await reduced ?? undefined;
-    if (this.#reduced !== undefined) await this.#prepared(step, losses, this.#reduced);
+    const { epoch, generation, attempt } = step;
+    const key = { epoch, generation, step: step.step, attempt };
+    this.#prepared = undefined; // its numbers are written over
+    this.options.reach?.("compute", step.step);
+    const reducingStep = reducing.begin(step).catch((error) => this.#reductionFailed(key, error));
+    const isAuditor = step.audit?.ranks.includes(this.#rank) ?? false;
+    const computed = await computing.computeStep(step.step, isAuditor ? step.audit?.shard ?? null : null);
+    this.options.reach?.("reduce", step.step);
+    const reduced = await reducingStep;
+    if (computed === null || reduced === null || this.#stateHash === null) return;
+    this.#prepared = { step: step.step, ...reduced };
+    this.#send({ type: "PREPARED", ...key, ...computed, ...reduced, stateHash: this.#stateHash });
+    this.options.reach?.("prepared", step.step);
   }
 
-  #prepared(step: Step, losses: ShardLoss[], { gradHash, gradNorm }: Reduced): Promise<void> {
-    const { epoch, generation, attempt } = step;
-    return this.channel.send({
-      type: "PREPARED",
-      epoch,
-      generation,
-      step: step.step,
-      attempt,
-      losses,
-      gradHash,
-      gradNorm,
-      stateHash: this.#stateHash,
+  /** A bad frame or a lost link: another attempt may follow. */
+  #reductionFailed(key: Omit<Step, "type" | "audit">, error: unknown): null {
+    if (!(error instanceof LockstepError)) {
+      this.#fail(error);
+      return null;
+    }
+    const { code, message } = error;
+    this.#send({
+      type: "FAILED",
+      ...key,
+      code,
+      message,
+      rank: error instanceof PeerError ? error.rank : null,
     });
+    return null;
   }
 
   /** APPLY: only the step that was prepared, with the gradient that was prepared. */
-  async #commit({ epoch, generation, step, gradHash }: Message<ToWorker, "COMMIT">): Promise<void> {
-    const working = this.#working;
-    if (working?.step.step !== step || this.#reduced?.gradHash !== gradHash) {
-      throw new LockstepError(
-        "E_DIVERGED",
-        `Cannot apply step ${step}: this member did not prepare that gradient`,
-      );
+  async #commit({ epoch, generation, decided }: Message<Order, "COMMIT">): Promise<void> {
+    const { step, gradHash, ...scalars } = decided;
+    this.options.reach?.("commit", step);
+    if (this.#applied === step) {
+      if (this.#prepared?.step !== step || this.#prepared.gradHash !== gradHash) {
+        throw new LockstepError(
+          "E_DIVERGED",
+          `Cannot apply step ${step}: this member did not prepare that gradient`,
+        );
+      }
+      await this.#apply(step, scalars);
     }
-    this.#stateHash = await this.options.computing.apply(working.step, this.#reduced.gradNorm);
-    await this.channel.send({
-      type: "APPLIED",
-      epoch,
-      generation,
-      step: step + 1,
-      stateHash: this.#stateHash,
-    });
+    this.options.reach?.("applied", step);
+    if (this.#applied === null || this.#stateHash === null) return;
+    this.#send({ type: "APPLIED", epoch, generation, step: this.#applied, stateHash: this.#stateHash });
   }
 
-  async #sendCheckpoint({ epoch, generation, step }: Message<ToWorker, "CKPT_BEGIN">): Promise<void> {
-    const at = { epoch, generation, step };
-    for (const piece of this.#member().bytes.filePieces()) {
-      await this.channel.send({ type: "CKPT_PART", ...at, ...piece });
-    }
-    await this.channel.send({ type: "CKPT_DONE", ...at });
+  async #apply(step: number, scalars: StepScalars): Promise<void> {
+    const prepared = this.#prepared;
+    if (prepared === undefined) throw new RangeError(`Cannot apply step ${step} before it is prepared`);
+    this.#stateHash = await this.options.computing.apply(scalars, prepared.gradNorm);
+    this.#applied = step + 1;
+    this.#prepared = undefined;
   }
 
-  async #evaluate(
-    { epoch, generation, evaluation, task, batches }: Message<ToWorker, "EVAL_DEAL">,
-  ): Promise<void> {
+  async #evaluate(deal: Message<Order, "EVAL_DEAL">): Promise<void> {
+    const { epoch, generation, evaluation, task, batches } = deal;
     for (const batch of batches) {
+      if (!this.#isCurrent(deal)) return;
       const { result, shown } = await this.#member().evaluation.run(task, batch);
-      await this.channel.send({ type: "EVAL_RESULT", epoch, generation, evaluation, batch, result, shown });
+      await this.#send({ type: "EVAL_RESULT", epoch, generation, evaluation, batch, result, shown });
     }
   }
 
-  #member(): Joined {
-    if (this.#joined === undefined) throw new LockstepError("E_DECODE", "Cannot work before ROSTER");
-    return this.#joined;
+  #member(): Loaded {
+    if (this.#loaded === undefined) throw new LockstepError("E_DECODE", "Cannot work before CONFIG");
+    return this.#loaded;
   }
 }

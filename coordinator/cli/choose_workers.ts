@@ -37,7 +37,6 @@ export interface Place {
  */
 export function chooseWorkers(options: WorkerOptions, { device, gpus }: Place): WorkerChoice {
   const { nproc_per_node, gradient_accumulation_steps: V, nnodes, rdzv_endpoint } = options;
-  refuseMachines(nnodes);
   const meets = nnodes !== "1" || rdzv_endpoint !== null;
   if (typeof nproc_per_node === "number") {
     refuseIdle(nproc_per_node, V);
@@ -71,14 +70,6 @@ function placesFor(
   }
   const count = device === "cuda" ? gpus.length : 1;
   return { count, unit: count === 1 ? "GPU" : "GPUs" };
-}
-
-function refuseMachines(nnodes: string): void {
-  if (nnodes.split(":")[0] === "1") return;
-  throw new LockstepError(
-    "E_WORLD_SIZE",
-    `Cannot wait for ${nnodes} machines: workers of other machines cannot join yet; use --nnodes=1`,
-  );
 }
 
 function refuseIdle(workers: number, V: number): void {

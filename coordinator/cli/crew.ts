@@ -1,22 +1,32 @@
 import { LockstepError } from "../../shared/errors.ts";
-import { makeRunKeys } from "../../shared/keys.ts";
-import { memoryPair } from "../../shared/protocol/channel.ts";
+import type { RunKeys } from "../../shared/keys.ts";
+import { type CoordinatorServer, memoryPair } from "../../shared/protocol/channel.ts";
 import { createIpcDirectory, type IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { Compute } from "../../worker/compute.ts";
+import type { LocalRecord } from "../launch/members_file.ts";
 import { fetchEngine, hasPackage } from "../../worker/engines/fetch_engine.ts";
 import { LocalReducing } from "../../worker/local_reducing.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { openControlServer } from "../control_server.ts";
-import { launchLocal } from "../launch/local.ts";
-import { Members } from "../members.ts";
+import type { Group } from "../group.ts";
+import { launchLocal, type WorkerEnd } from "../launch/local.ts";
 
 /** The members of a run and the way to end them. */
 export interface Crew {
-  readonly members: Members;
+  readonly server: CoordinatorServer;
+  readonly count: number;
+  /** True where the members are in this process. */
+  readonly inProcess: boolean;
+  /** The members' processes as they are now, by id. */
+  readonly pids: ReadonlyMap<string, number>;
+  /** Tells a group of the ends of processes, those before it too. */
+  watch(group: Group): void;
   /** After DRAIN: waits until all members have left. */
   finish(): Promise<void>;
   /** Ends all members at once. */
   kill(): Promise<void>;
+  /** Leaves them to another coordinator. */
+  leave(): Promise<void>;
 }
 
 export interface CrewOptions {
@@ -28,6 +38,16 @@ export interface CrewOptions {
   readonly verbose: boolean;
   /** Whether members are processes of their own that talk over sockets; by default if there are several. */
   readonly sockets?: boolean;
+  /** How often a worker that ends before it should is started again; 0 if not given. */
+  readonly maxRestarts?: number;
+  /** The run's keys: needed where the coordinator listens on tcp. */
+  readonly keys?: RunKeys;
+  /** Whether it listens on tcp without keys. */
+  readonly insecure?: boolean;
+  /** Whether the workers live on without this process, and wait for another coordinator. */
+  readonly outlives?: boolean;
+  /** Workers that an earlier coordinator has left. */
+  readonly adopted?: readonly LocalRecord[];
   /** Where the coordinator listens (`tcp://…`); none is a socket in a folder that only this user can reach. */
   readonly endpoint?: string;
 }
@@ -56,50 +76,65 @@ function musterOne(): Crew {
   const computing = new Compute((node, byteOffset) => reducing.announce(node, byteOffset));
   const worker = runWorker(client, { id, localRank: 0, endpoint: null, computing, reducing });
   // What ends with a code has been sent as ERROR too; anything else is a bug that must not be lost.
-  const lost = worker.then<never>(
-    () => new Promise(() => {}),
-    (error) => error instanceof LockstepError ? new Promise(() => {}) : Promise.reject(error),
-  );
+  worker.catch(() => {});
   const end = async () => {
     await server.close();
     await worker.catch(() => {});
   };
   return {
-    members: new Members(server, [id], lost),
+    server,
+    count: 1,
+    inProcess: true,
+    pids: new Map([[id, Deno.pid]]),
+    watch: (group) => worker.catch((error) => group.fail(error)),
     async finish() {
       await worker;
       await server.close();
     },
     kill: end,
+    leave: end,
   };
 }
 
 /** Every socket lies in `directory`, so that nothing is left of members that were killed. */
 async function musterProcesses(
-  { count, engine, gpus, verbose, endpoint }: CrewOptions,
+  { count, engine, gpus, verbose, endpoint, maxRestarts = 0, outlives, adopted, keys, insecure }: CrewOptions,
   directory: IpcDirectory,
 ): Promise<Crew> {
   const runOptions = await fetchEngine(engine);
-  const keys = endpoint === undefined ? undefined : makeRunKeys();
   const server = await openControlServer({
     endpoint: endpoint ?? directory.endpoint("control"),
     keys: keys?.coordinator,
+    insecure,
   });
+  const ends = new Ends(count);
   const workers = launchLocal({
-    count,
-    endpoint: server.endpoint,
-    directory,
-    keys: keys?.worker,
-    verbose,
-    runOptions,
-    gpus,
+    ...{
+      count,
+      endpoint: server.endpoint,
+      directory,
+      verbose,
+      runOptions,
+      gpus,
+      maxRestarts,
+      outlives,
+      adopted,
+    },
+    ...{ keys: keys?.worker, insecure },
+    onEnd: (end) => ends.add(end),
   });
   const close = async () => {
     await server.close();
     directory.remove();
   };
   return {
-    members: new Members(server, workers.ids, workers.lost),
+    server,
+    count,
+    inProcess: false,
+    get pids() {
+      return workers.pids;
+    },
+    watch: (group) => ends.watch(group),
     async finish() {
       await workers.finish(GRACE_MS);
       await close();
@@ -108,5 +143,33 @@ async function musterProcesses(
       await workers.kill();
       await close();
     },
+    leave: close,
   };
+}
+
+/** Ends of processes, told to a group as soon as there is one. */
+class Ends {
+  readonly #early: WorkerEnd[] = [];
+  #group: Group | undefined;
+
+  constructor(private running: number) {}
+
+  add(end: WorkerEnd): void {
+    if (this.#group === undefined) this.#early.push(end);
+    else this.#tell(this.#group, end);
+  }
+
+  watch(group: Group): void {
+    this.#group = group;
+    for (const end of this.#early.splice(0)) this.#tell(group, end);
+  }
+
+  #tell(group: Group, { id, how, restarts }: WorkerEnd): void {
+    group.tell({ type: "gone", id, how });
+    if (restarts) return;
+    this.running--;
+    group.expectFewer();
+    if (this.running > 0 || group.takesOthers) return;
+    group.fail(new LockstepError("E_WORKER_DIED", `Cannot go on: ${id}, the last worker, is gone: ${how}`));
+  }
 }

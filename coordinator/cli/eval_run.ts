@@ -1,11 +1,12 @@
 /** Evaluates a trained run: what `eval` and the library's `evaluate` call. */
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { overrideEngine } from "../../worker/engines/decide_engine.ts";
+import { realClock } from "../../shared/clock.ts";
 import { configHash } from "../../shared/config/config_hash.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { openEvals } from "../../shared/metrics.ts";
 import { evaluateTask, taskOf, type TaskResult } from "../evaluate_task.ts";
-import { formMembers } from "../forming.ts";
+import { Group } from "../group.ts";
 import { type CheckpointChoice, openSavedRun } from "../../shared/saved_run.ts";
 import { readSnapshot } from "../checkpoints.ts";
 import { chooseWorkers } from "./choose_workers.ts";
@@ -42,24 +43,36 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const config = { ...asked, engine: engine.name, device: engine.device };
   const { count, gpus } = chooseWorkers(config, engine);
   const crew = await musterCrew({ count, gpus, engine: engine.name, verbose: config.verbose });
+  const group = new Group({
+    server: crew.server,
+    clock: realClock,
+    epoch: 0,
+    config,
+    configHash: configHash(config),
+    trains: false,
+    expected: count,
+    minMembers: 1,
+    maxMembers: count,
+    inProcess: crew.inProcess,
+    position: { step: snapshot.step, stateHash: snapshot.stateHash },
+    decided: null,
+    restore: () => Promise.resolve(snapshot),
+    note: () => {}, // an evaluation leaves no log
+  });
+  crew.watch(group);
   try {
-    const nothing = Array.from({ length: count }, () => []);
-    await formMembers(crew.members, {
-      config,
-      configHash: configHash(config),
-      shards: nothing,
-      snapshot,
-    });
+    await group.form();
     const names = options.tasks.length > 0 ? options.tasks : [taskOf(config)];
     const results: TaskResult[] = [];
     for (const [evaluation, name] of names.entries()) {
-      results.push(await evaluateTask({ name, members: crew.members, config, evaluation, onProgress }));
+      results.push(await evaluateTask({ name, group, config, evaluation, onProgress }));
     }
-    crew.members.broadcast({ type: "DRAIN" });
+    group.drain();
     await crew.finish();
     await note(saved.dir.evals, { step: snapshot.step, results });
     return { run, step: snapshot.step, results };
   } catch (error) {
+    group.close();
     await crew.kill();
     throw error;
   }

@@ -1,13 +1,17 @@
 import { about, truth } from "../../shared/config/kinds.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { type CheckpointReport, inspectRun, type RunReport } from "../inspection.ts";
+import { type LedgerReport, reportLedger } from "../ledger_report.ts";
 import { defineCommand } from "./command.ts";
 
 /** `inspect`: shows what a run's directory holds and verifies its checkpoints; exit status 1 if one is damaged. */
 export const command = defineCommand({
   summary: "Show what a run holds and verify its checkpoints",
-  usage: "RUN [--json]",
+  usage: "RUN [--ledger] [--json]",
   options: {
+    ledger: truth().default(false).register(about, {
+      help: "Whether to prove by the ledger that each sample was used once",
+    }),
     json: truth().default(false).register(about, { help: "Whether to print one line of JSON" }),
   },
   example: "lockstep inspect out/sort-demo",
@@ -19,11 +23,26 @@ export const command = defineCommand({
         `Cannot inspect as the directory of one run is required, such as out/sort-demo: given are ${words.length}`,
       );
     }
+    if (options.ledger) return await inspectLedger(path, options.json);
     const report = await inspectRun(path);
     console.log(options.json ? JSON.stringify(report) : printReport(report));
     return report.checkpoints.some(({ problem }) => problem !== null) ? EXIT.failure : 0;
   },
 });
+
+async function inspectLedger(path: string, json: boolean): Promise<number> {
+  const report = await reportLedger(path);
+  console.log(json ? JSON.stringify(report) : printLedger(report));
+  return report.problem === null ? 0 : EXIT.failure;
+}
+
+function printLedger({ steps, samples, epochs, checkpoints, problem, remarks }: LedgerReport): string {
+  const proof = problem === null
+    ? `${steps} steps decided once each in ${epochs} epochs, each of ${samples} samples used exactly once, ` +
+      `the states of ${checkpoints} checkpoints are the ledger's`
+    : `WRONG at ${problem}`;
+  return [proof, ...remarks.map((remark) => `void: ${remark}`)].join("\n");
+}
 
 /** A report as lines of text. */
 export function printReport(report: RunReport): string {

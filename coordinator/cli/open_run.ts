@@ -1,4 +1,4 @@
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import {
@@ -9,7 +9,7 @@ import {
   readManifest,
   writeManifest,
 } from "../../shared/checkpoint/manifest.ts";
-import { CheckpointStore } from "../../shared/checkpoint/store.ts";
+import { CheckpointStore, type FoundCheckpoint } from "../../shared/checkpoint/store.ts";
 import { numericsOf } from "../../shared/config/config_hash.ts";
 import { systemKeys } from "../../shared/config/keys/system.ts";
 import { parseRunConfig } from "../../shared/config/parse_run_config.ts";
@@ -23,8 +23,9 @@ import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
 import type { Asked } from "../../worker/engines/decide_engine.ts";
 import { isEnginePath } from "../../worker/engines/open_engine.ts";
 import { moduleHash } from "../../worker/module_hash.ts";
+import { rendezvousOf } from "../launch/rendezvous.ts";
 import { readSnapshot, type Snapshot } from "../checkpoints.ts";
-import type { MemberInfo } from "../forming.ts";
+import type { MemberInfo } from "../member_info.ts";
 
 /** A run's directory, new or to go on with. */
 export interface OpenedRun {
@@ -34,7 +35,11 @@ export interface OpenedRun {
   /** Sentences about checkpoints that were passed over. */
   readonly warnings: readonly string[];
   /** Called before the first step: from then on the run is held to what its members compute. Throws E_CONFIG_HASH. */
-  accept(info: MemberInfo): Promise<{ configHash: string }>;
+  accept(info: MemberInfo, fingerprint: string | null): Promise<{ configHash: string }>;
+  /** What the run's own program gave for a fixed input so far; null where that is not known or may change. */
+  readonly fingerprint: string | null;
+  /** Whether it goes on with other numerics, so that steps beyond the checkpoint may come out otherwise. */
+  readonly isOtherwise: boolean;
   /** Takes back what a start has made that failed before `accept`. */
   abandon(): Promise<void>;
 }
@@ -61,7 +66,9 @@ async function startRun(config: RunConfig, { preset }: OpenRunOptions): Promise<
     dir,
     snapshot: null,
     warnings: [],
-    async accept(info) {
+    fingerprint: null,
+    isOtherwise: false,
+    async accept(info, fingerprint) {
       accepted = true;
       await writeFileAtomic(dir.config, toToml(config));
       const manifest = createManifest({
@@ -69,14 +76,24 @@ async function startRun(config: RunConfig, { preset }: OpenRunOptions): Promise<
         created: new Date().toISOString(),
         versions: { lockstep: project.version, deno: Deno.version.deno, ...packageVersions() },
         git_revision: await gitRevision(dirname(fileURLToPath(import.meta.url))),
+        fingerprint,
         numerics: numericsOfRun(config, info),
       });
       await writeManifest(dir.manifest, manifest);
       return { configHash: manifest.config_hash };
     },
     async abandon() {
-      const { metrics, evals, checkpoints, path } = dir;
-      const made = [metrics, evals, checkpoints, path, ...(config.out_dir === null ? [dirname(path)] : [])];
+      const { metrics, evals, log, checkpoints, path } = dir;
+      const first = ["epoch-1", "ledger-1.jsonl"].map((name) => join(path, name));
+      const made = [
+        metrics,
+        evals,
+        log,
+        ...first,
+        checkpoints,
+        path,
+        ...(config.out_dir === null ? [dirname(path)] : []),
+      ];
       if (!accepted) await removeEmpty(made);
     },
   };
@@ -96,25 +113,35 @@ async function resumeRun(config: RunConfig, { preset, engine }: OpenRunOptions):
     config: numericKeys(config),
   });
   if (changes && config.deterministic) refuseOtherEngine(manifest.numerics, engine);
-  const found = await new CheckpointStore(dir.checkpoints).load("latest");
-  const snapshot = await readSnapshot(found);
-  const { step } = snapshot;
+  const found = await newestCheckpoint(dir, config);
+  const snapshot = found === null ? null : await readSnapshot(found);
+  const step = snapshot?.step ?? 0;
+  const passedOver = found?.warnings ?? [];
   return {
     dir,
     snapshot,
     warnings: changes
-      ? [...found.warnings, describeOtherEngine(manifest.numerics, { engine, step })]
-      : found.warnings,
-    async accept(info) {
+      ? [...passedOver, describeOtherEngine(manifest.numerics, { engine, step })]
+      : passedOver,
+    fingerprint: changes ? null : manifest.fingerprint,
+    isOtherwise: changes,
+    async accept(info, fingerprint) {
       const numerics = numericsOfRun(config, info);
       changesEngine(manifest.numerics, numerics);
       await keepConfig(dir, config);
-      const continued = continueManifest(manifest, { step, numerics });
+      const continued = continueManifest(manifest, { step, numerics, fingerprint });
       if (canonicalHash(continued) !== canonicalHash(manifest)) await writeManifest(dir.manifest, continued);
       return { configHash: continued.config_hash };
     },
     abandon: () => Promise.resolve(),
   };
+}
+
+/** The newest checkpoint; null where there is none yet, and workers that live on may have the state. */
+async function newestCheckpoint(dir: RunDir, config: RunConfig): Promise<FoundCheckpoint | null> {
+  const store = new CheckpointStore(dir.checkpoints);
+  const mayLiveOn = rendezvousOf(config).isElastic && (await store.steps()).length === 0;
+  return mayLiveOn ? null : await store.load("latest");
 }
 
 /** The engine and device that a run asks for; one that is resumed goes on with its own where both are left open. */

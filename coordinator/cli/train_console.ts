@@ -60,6 +60,8 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
       saved = true;
       print(`saved ${path}`);
     },
+    held: (error) =>
+      console.error(`warning ${error.code}: ${error.message}; the step waits until there is room`),
     checkpointFailed: (error) => console.error(`warning ${error.code}: ${error.message}; training goes on`),
     end: () => bar?.stop(),
     resumable: () => saved ? runDir : null,

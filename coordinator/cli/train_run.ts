@@ -1,24 +1,13 @@
 /** Puts a whole run together: data, run directory, members, coordinator. What `train` and the library's `train` call. */
-import { CheckpointStore } from "../../shared/checkpoint/store.ts";
-import { configHash } from "../../shared/config/config_hash.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { openDataset } from "../../shared/data/datasets/open_dataset.ts";
 import { type PrepareProgress, prepareText } from "../../shared/data/prepare.ts";
 import { LockstepError } from "../../shared/errors.ts";
-import {
-  type EvalLine,
-  type LineWriter,
-  type MetricsLine,
-  openEvals,
-  openMetrics,
-} from "../../shared/metrics.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
-import { runCoordinator, type RunObserver, type RunResult } from "../coordinator.ts";
-import type { TaskResult } from "../evaluate_task.ts";
-import { rendezvousEndpoint } from "../launch/rendezvous.ts";
-import { chooseWorkers, type WorkerChoice } from "./choose_workers.ts";
-import { musterCrew } from "./crew.ts";
-import { askedEngine, type OpenedRun, openRun } from "./open_run.ts";
+import type { RunObserver, RunResult } from "../coordinator.ts";
+import { chooseWorkers } from "./choose_workers.ts";
+import { coordinate } from "./coordinate.ts";
+import { askedEngine, openRun } from "./open_run.ts";
 
 export interface TrainRunOptions {
   readonly config: RunConfig;
@@ -77,100 +66,12 @@ export async function trainRun(
   });
   try {
     const chosen = { ...config, engine: engine.name, device: engine.device };
-    const result = await trainIn(opened, { config: chosen, workers, observer, signal });
+    const result = await coordinate(opened, { config: chosen, workers, observer, signal });
     return { ...result, runDir: opened.dir.path, config };
   } catch (error) {
     await opened.abandon();
     throw error;
   }
-}
-
-interface TrainInOptions {
-  /** With the engine and the device that were chosen. */
-  readonly config: RunConfig;
-  readonly workers: WorkerChoice;
-  readonly observer: TrainObserver;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** Trains in a directory that is this run's, and writes its lines there. */
-async function trainIn(
-  { dir, snapshot, accept }: OpenedRun,
-  { config, workers, observer, signal }: TrainInOptions,
-): Promise<RunResult> {
-  const resumeAt = snapshot?.step ?? 0;
-  using metrics = await openMetrics(dir.metrics, { resumeAt });
-  using evals = await openEvals(dir.evals, { resumeAt });
-  const store = new CheckpointStore(dir.checkpoints, { keep: config.keep_checkpoints });
-  await store.sweep();
-  const crew = await musterCrew({
-    ...workers,
-    engine: config.engine,
-    verbose: config.verbose,
-    endpoint: config.rdzv_endpoint === null ? undefined : rendezvousEndpoint(config.rdzv_endpoint),
-  });
-  try {
-    const result = await runCoordinator({
-      members: crew.members,
-      config,
-      configHash: configHash(config),
-      store,
-      snapshot,
-      shouldStop: () => signal?.aborted ?? false,
-      accept,
-      observer: noting(observer, { config, metrics, evals }),
-    });
-    await crew.finish();
-    return result;
-  } catch (error) {
-    await crew.kill();
-    throw error;
-  }
-}
-
-/** An observer that writes what it is told to the run's files too. Training does not stop for a line that finds no place. */
-function noting(
-  observer: TrainObserver,
-  { config, metrics, evals }: {
-    config: RunConfig;
-    metrics: LineWriter<MetricsLine>;
-    evals: LineWriter<EvalLine>;
-  },
-): TrainObserver {
-  let warned = false;
-  const append = <T>(writer: LineWriter<T>, line: T) => {
-    try {
-      writer.append(line);
-    } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
-      if (!warned) observer.warn?.(`${error.code}: ${error.message}; training goes on without such lines`);
-      warned = true;
-    }
-  };
-  return {
-    ...observer,
-    step(line) {
-      if (line.step % config.log_interval === 0 || line.step === config.max_iters - 1) append(metrics, line);
-      observer.step?.(line);
-    },
-    estimate(estimate) {
-      const { step, train, val } = estimate;
-      append(evals, { step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
-      observer.estimate?.(estimate);
-    },
-    evaluated(result) {
-      append(evals, { step: result.step, task: result.task.name, metrics: valuesOf(result.task) });
-      observer.evaluated?.(result);
-    },
-  };
-}
-
-function valuesOf({ metrics }: TaskResult): EvalLine["metrics"] {
-  return Object.fromEntries(metrics.flatMap(({ name, value, low, high }) => [
-    [name, value],
-    [`${name}_low`, low],
-    [`${name}_high`, high],
-  ]));
 }
 
 /** Prepares text where that is needed, and fills in what follows from the data. */

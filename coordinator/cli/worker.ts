@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { about, optional, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
@@ -7,19 +8,25 @@ import { CollectiveClient } from "../../worker/collective/collective_client.ts";
 import { ComputeClient } from "../../worker/compute_client.ts";
 import { openControlClient } from "../../worker/control_client.ts";
 import { runWorker } from "../../worker/worker.ts";
+import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
+import { rendezvousEndpoint } from "../launch/rendezvous.ts";
 import { defineCommand } from "./command.ts";
 import { ParentPipe } from "./parent_pipe.ts";
 
-/** `worker`: one member of a run, started by its coordinator. */
+/** `worker`: one member of a run, started by its coordinator or by hand. */
 export const command = defineCommand({
-  summary: "Be one member of a run; coordinators start workers by themselves",
-  usage: "--endpoint=ENDPOINT --data-endpoint=ENDPOINT --id=NAME",
+  summary: "Join a run as a worker; a coordinator starts those of its own machine by itself",
+  usage: "--rdzv_endpoint=HOST:PORT [--rdzv_id=RUN]",
   options: {
-    endpoint: text("an endpoint").default("none").register(about, { help: "Where the coordinator listens" }),
-    data_endpoint: text("an ipc endpoint").default("none").register(about, {
-      help: "Where this member's data sockets are made, in a folder that its coordinator removes",
+    rdzv_endpoint: optional(text("HOST:PORT")).default(null).register(about, {
+      help: "Where the coordinator of the run listens",
     }),
-    id: text("a name").default("worker-0").register(about, { help: "This member's name in the run" }),
+    rdzv_id: optional(text("a name")).default(null).register(about, {
+      help: "The run to join; none joins any",
+    }),
+    id: optional(text("a name")).default(null).register(about, {
+      help: "This member's name in the run; none is made of this machine's name",
+    }),
     keys: optional(text("a path")).default(null).register(about, {
       help:
         "The run's keys for workers, a folder or a file; - reads them from the first line of standard input",
@@ -30,25 +37,51 @@ export const command = defineCommand({
     local_rank: wholeNumber(0).default(0).register(about, {
       help: "Index among the workers of this machine",
     }),
+    endpoint: optional(text("an endpoint")).default(null).register(about, {
+      help: "Where the coordinator that started this worker listens",
+    }),
+    data_endpoint: optional(text("an ipc endpoint")).default(null).register(about, {
+      help: "Where this member's data sockets are made, in a folder that its coordinator removes",
+    }),
+    outlives: truth().default(false).register(about, {
+      help: "Whether to wait for another coordinator when the one that started this worker is gone",
+    }),
     verbose: truth().default(false).register(about, { help: "Print the stack of an unexpected error" }),
   },
-  example:
-    "lockstep worker --endpoint=ipc:///tmp/run/control --data-endpoint=ipc:///tmp/run/worker-0 --id=worker-0",
+  example: "lockstep worker --rdzv_endpoint=127.0.0.1:29500 --rdzv_id=my-run",
   async run({ options }) {
-    const { endpoint, data_endpoint, id, local_rank, insecure } = options;
-    if (endpoint === "none" || data_endpoint === "none") {
-      throw new LockstepError("E_USAGE", "Cannot join a run: --endpoint and --data-endpoint are required");
+    const { rdzv_endpoint, rdzv_id, local_rank, data_endpoint, outlives, insecure } = options;
+    const guard = { keys: options.keys !== null, insecure };
+    const endpoint = rdzv_endpoint === null ? options.endpoint : rendezvousEndpoint(rdzv_endpoint, guard);
+    if (endpoint === null) {
+      throw new LockstepError("E_USAGE", "Cannot join a run: --rdzv_endpoint=HOST:PORT is required");
     }
     const parent = Deno.stdin.isTerminal() ? null : new ParentPipe();
     const keys = await readKeys(options.keys, parent);
-    if (parent !== null) endWithParent(parent, data_endpoint);
+    const isOwn = data_endpoint !== null; // of the coordinator that started this worker
+    if (isOwn && parent !== null) endWithParent(parent, data_endpoint);
+    const directory = isOwn ? null : createIpcDirectory();
+    const id = options.id ?? `${hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-").slice(0, 100)}-${Deno.pid}`;
+    const leaving = new AbortController();
+    Deno.addSignalListener("SIGTERM", () => leaving.abort());
     const reducing = new CollectiveClient();
     const computing = new ComputeClient((node, byteOffset) => reducing.announce(node, byteOffset));
     const channel = await openControlClient(endpoint, { id, keys, insecure });
-    await runWorker(channel, { id, localRank: local_rank, endpoint: data_endpoint, computing, reducing });
+    try {
+      await runWorker(channel, {
+        ...{ id, run: rdzv_id, localRank: local_rank, computing, reducing, signal: leaving.signal },
+        endpoint: data_endpoint ?? directory?.endpoint("data") ?? null,
+        patienceMs: outlives || !isOwn ? PATIENCE_MS : undefined,
+      });
+    } finally {
+      directory?.remove();
+    }
     return 0;
   },
 });
+
+/** How long a worker that nobody's pipe holds waits for a coordinator, in ms. */
+const PATIENCE_MS = 300_000;
 
 async function readKeys(path: string | null, parent: ParentPipe | null): Promise<MemberKeys | undefined> {
   if (path === null) return undefined;

@@ -1,14 +1,23 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LockstepError } from "../../shared/errors.ts";
 import { encodeKeys, type MemberKeys } from "../../shared/keys.ts";
+import { isRunning, type LocalRecord } from "./members_file.ts";
 import type { IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
+
+/** A worker's process has ended before it should. */
+export interface WorkerEnd {
+  readonly id: string;
+  /** "exit status 1", "signal SIGKILL", with what it said last. */
+  readonly how: string;
+  /** Whether it is started again. */
+  readonly restarts: boolean;
+}
 
 /** The worker processes of one machine. */
 export interface LocalWorkers {
   readonly ids: readonly string[];
-  /** Rejects with E_WORKER_DIED when one ends before `finish` or `kill`. */
-  readonly lost: Promise<never>;
+  /** The processes as they are now, by id. */
+  readonly pids: ReadonlyMap<string, number>;
   /** Waits until all have ended by themselves; those that have not after `graceMs` are killed. */
   finish(graceMs: number): Promise<void>;
   /** Ends all at once. */
@@ -23,7 +32,16 @@ export interface LaunchOptions {
   readonly directory: IpcDirectory;
   /** With which the workers join; only over tcp. They reach them through a pipe. */
   readonly keys?: MemberKeys;
+  /** Whether they join over tcp without keys. */
+  readonly insecure?: boolean;
   readonly verbose: boolean;
+  /** How often a worker that ends before it should is started again. */
+  readonly maxRestarts: number;
+  onEnd(end: WorkerEnd): void;
+  /** Whether workers live on without this process, and wait for another coordinator. */
+  readonly outlives?: boolean;
+  /** Workers that an earlier coordinator has left: those that run are not started again. */
+  readonly adopted?: readonly LocalRecord[];
   /** Further options of `deno run`: which lock file. */
   readonly runOptions?: readonly string[];
   /** Names of NVIDIA GPUs: the worker of local rank i sees the i-th only, and they go round. */
@@ -39,58 +57,50 @@ const PROGRAM = join(fileURLToPath(new URL("../..", import.meta.url)), "mod.ts")
 /** Lines of a worker's stderr that are kept to explain its death. */
 const KEPT_LINES = 20;
 
+/** A worker's process: one that this process has started, or one that an earlier coordinator has left. */
+interface LocalProcess {
+  readonly pid: number;
+  /** How it ended. */
+  readonly ended: Promise<string>;
+  kill(): void;
+}
+
 /**
  * Starts workers as `mod.ts worker …`. They end with this process, however it ends: each holds the other end of a pipe
- * that closes then. They are no part of this process's group: what an interrupt from the terminal means to them is
- * decided here.
+ * that closes then; or they outlive it, and wait for another coordinator. They are no part of this process's group: what an
+ * interrupt from the terminal means to them is decided here.
  */
-export function launchLocal(
-  { count, endpoint, directory, keys, verbose, runOptions = [], gpus = [] }: LaunchOptions,
-): LocalWorkers {
+export function launchLocal(options: LaunchOptions): LocalWorkers {
+  const { count, maxRestarts, onEnd, adopted = [] } = options;
   const ids = Array.from({ length: count }, (_, i) => `worker-${i}`);
-  const { promise: lost, reject } = Promise.withResolvers<never>();
-  lost.catch(() => {}); // whoever waits for members is told
+  const processes = new Map<string, LocalProcess>();
   let ending = false;
-  const children = ids.map((id, localRank) => {
-    const child = start({
-      id,
-      localRank,
-      endpoint,
-      dataEndpoint: directory.endpoint(id),
-      keys,
-      verbose,
-      runOptions,
-      env: gpuEnvironment(gpus, localRank),
-    });
-    const stderr = keepStderr(child.stderr);
-    child.status.then(async ({ code, signal }) => {
+  const run = (process: LocalProcess, { id, localRank, restartsLeft }: Place) => {
+    processes.set(id, process);
+    process.ended.then((how) => {
       if (ending) return;
-      const how = signal === null ? `exit status ${code}` : `signal ${signal}`;
-      const last = (await stderr).at(-1);
-      const said = last === undefined ? "" : `; it said last: ${last}`;
-      reject(
-        new LockstepError(
-          "E_WORKER_DIED",
-          `Cannot go on: ${id} (process ${child.pid}) ended with ${how}${said}`,
-        ),
-      );
+      const restarts = restartsLeft > 0;
+      onEnd({ id, how, restarts });
+      if (restarts) {
+        run(start(id, { ...options, localRank }), { id, localRank, restartsLeft: restartsLeft - 1 });
+      }
     });
-    return child;
-  });
-  const ended = () => Promise.all(children.map((child) => child.status));
+  };
+  for (const [localRank, id] of ids.entries()) {
+    const left = adopted.find((record) => record.id === id && isRunning(record));
+    const process = left === undefined ? start(id, { ...options, localRank }) : adopt(left);
+    run(process, { id, localRank, restartsLeft: maxRestarts });
+  }
+  const ended = () => Promise.all([...processes.values()].map((process) => process.ended));
   const killAll = () => {
     ending = true;
-    for (const child of children) {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has ended already.
-      }
-    }
+    for (const process of processes.values()) process.kill();
   };
   return {
     ids,
-    lost,
+    get pids() {
+      return new Map([...processes].map(([id, { pid }]) => [id, pid]));
+    },
     async finish(graceMs) {
       ending = true;
       const timer = setTimeout(killAll, graceMs);
@@ -104,28 +114,61 @@ export function launchLocal(
   };
 }
 
+interface Place {
+  readonly id: string;
+  readonly localRank: number;
+  readonly restartsLeft: number;
+}
+
+/** How often it is looked whether an adopted process still runs, in ms. */
+const WATCH_MS = 250;
+
+function adopt(record: LocalRecord): LocalProcess {
+  const { promise: ended, resolve } = Promise.withResolvers<string>();
+  const timer = setInterval(() => {
+    if (isRunning(record)) return;
+    clearInterval(timer);
+    resolve(`process ${record.pid} ended`);
+  }, WATCH_MS);
+  return { pid: record.pid, ended, kill: () => void (isRunning(record) && kill(record.pid)) };
+}
+
+function kill(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended already.
+  }
+}
+
 /** What a worker's process sees of the machine's NVIDIA GPUs; with none to deal, all of them. */
 export function gpuEnvironment(gpus: readonly string[], localRank: number): Record<string, string> {
   return gpus.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: gpus[localRank % gpus.length] };
 }
 
-interface StartOptions extends Required<Pick<LaunchOptions, "endpoint" | "verbose" | "runOptions">> {
-  readonly id: string;
-  readonly localRank: number;
-  readonly dataEndpoint: string;
-  readonly keys: MemberKeys | undefined;
-  readonly env: Record<string, string>;
-}
-
 function start(
-  { id, localRank, endpoint, dataEndpoint, keys, verbose, runOptions, env }: StartOptions,
-): Deno.ChildProcess {
+  id: string,
+  {
+    localRank,
+    endpoint,
+    directory,
+    keys,
+    insecure = false,
+    verbose,
+    outlives = false,
+    runOptions = [],
+    gpus = [],
+  }: LaunchOptions & {
+    localRank: number;
+  },
+): LocalProcess {
   const words = [
     `--endpoint=${endpoint}`,
-    `--data-endpoint=${dataEndpoint}`,
+    ...(outlives ? ["--outlives"] : [`--data-endpoint=${directory.endpoint(id)}`]),
     `--id=${id}`,
     `--local-rank=${localRank}`,
     ...(keys === undefined ? [] : ["--keys=-"]),
+    ...(insecure ? ["--insecure"] : []),
     ...(verbose ? ["--verbose"] : []),
   ];
   const child = new Deno.Command(Deno.execPath(), {
@@ -140,14 +183,14 @@ function start(
       "worker",
       ...words,
     ],
-    env,
+    env: gpuEnvironment(gpus, localRank),
     detached: true,
     stdin: "piped", // carries the keys, and its end tells the worker that this process is gone
     stdout: "null",
-    stderr: "piped",
+    stderr: outlives ? "inherit" : "piped", // a pipe that nobody reads any more would end it
   }).spawn();
   if (keys !== undefined) handOver(child, keys);
-  return child;
+  return { pid: child.pid, ended: endOf(child, outlives), kill: () => kill(child.pid) };
 }
 
 /** Keys go through a pipe, as others can see a process's words and environment. */
@@ -155,6 +198,14 @@ async function handOver({ stdin }: Deno.ChildProcess, keys: MemberKeys): Promise
   const writer = stdin.getWriter();
   await writer.write(new TextEncoder().encode(`${encodeKeys(keys)}\n`)).catch(() => {}); // its end says why
   writer.releaseLock();
+}
+
+async function endOf(child: Deno.ChildProcess, outlives: boolean): Promise<string> {
+  const lines = outlives ? [] : keepStderr(child.stderr);
+  const { code, signal } = await child.status;
+  const how = signal === null ? `exit status ${code}` : `signal ${signal}`;
+  const last = (await lines).at(-1);
+  return `process ${child.pid} ended with ${how}${last === undefined ? "" : `; it said last: ${last}`}`;
 }
 
 /** Reads a worker's stderr, and resolves to its last lines when it ends. */

@@ -1,3 +1,4 @@
+import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 
 const LOOPBACK = ["127.0.0.1", "localhost"];
@@ -8,6 +9,39 @@ export interface Guard {
   readonly keys: boolean;
   /** Whether it was told to do without (`--insecure`). */
   readonly insecure: boolean;
+}
+
+/** Where a run's members meet, and how many machines there may be. */
+export interface Rendezvous {
+  /** The coordinator's ZeroMQ endpoint; undefined for a socket that only this user can reach. */
+  readonly endpoint: string | undefined;
+  /** Whether workers may join that this coordinator has not started, and outlive it. */
+  readonly isElastic: boolean;
+  readonly minNodes: number;
+  readonly maxNodes: number;
+}
+
+/** Reads torchrun's flags. Throws E_CONFIG or E_KEY as {@link rendezvousEndpoint}, and E_CONFIG for MIN above MAX. */
+export function rendezvousOf(
+  { nnodes, rdzv_endpoint, master_addr, master_port, keys, insecure }: Pick<
+    RunConfig,
+    "nnodes" | "rdzv_endpoint" | "master_addr" | "master_port" | "keys" | "insecure"
+  >,
+): Rendezvous {
+  const [minNodes, maxNodes = minNodes] = nnodes.split(":").map(Number);
+  if (maxNodes < minNodes) {
+    throw new LockstepError(
+      "E_CONFIG",
+      `Cannot take --nnodes=${nnodes} as MIN:MAX needs a MIN of at most MAX`,
+    );
+  }
+  const meets = rdzv_endpoint ?? (maxNodes > 1 ? `${master_addr ?? "127.0.0.1"}:${master_port}` : null);
+  return {
+    endpoint: meets === null ? undefined : rendezvousEndpoint(meets, { keys: keys !== null, insecure }),
+    isElastic: maxNodes > 1,
+    minNodes,
+    maxNodes,
+  };
 }
 
 /**

@@ -36,6 +36,8 @@ const manifestSchema = z.strictObject({
   /** Of lockstep, deno and the packages that compute, by name. */
   versions: z.record(z.string(), z.string()),
   git_revision: z.string().nullable(),
+  /** What the run's own program gives for a fixed input, where it was computed so far; null before the first step. */
+  fingerprint: hash.nullable().default(null),
   /** Those of the last start. */
   numerics: numericsSchema,
   /** Those before it, oldest first: each computed the steps below `until` that the one before it did not. */
@@ -49,14 +51,18 @@ const manifestSchema = z.strictObject({
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** The manifest of a run that starts. */
-export function createManifest(fields: Omit<Manifest, "format" | "changes" | "config_hash">): Manifest {
-  return { format: 1, ...fields, changes: [], config_hash: canonicalHash(fields.numerics) };
+export function createManifest(
+  { fingerprint = null, ...fields }:
+    & Omit<Manifest, "format" | "changes" | "config_hash" | "fingerprint">
+    & { fingerprint?: string | null },
+): Manifest {
+  return { format: 1, ...fields, fingerprint, changes: [], config_hash: canonicalHash(fields.numerics) };
 }
 
 /** The manifest of a run that goes on from `step` with `numerics`; what was computed beyond that step is computed anew. */
 export function continueManifest(
   manifest: Manifest,
-  { step, numerics }: { step: number; numerics: Numerics },
+  { step, numerics, fingerprint }: { step: number; numerics: Numerics; fingerprint?: string | null },
 ): Manifest {
   const history = [...manifest.changes, { until: Infinity, numerics: manifest.numerics }];
   const before = history.filter(({ until }) => until < step);
@@ -64,6 +70,7 @@ export function continueManifest(
   const changed = step > 0 && compareNumerics(last, numerics).length > 0;
   return {
     ...manifest,
+    fingerprint: fingerprint ?? manifest.fingerprint,
     numerics,
     changes: changed ? [...before, { until: step, numerics: last }] : before,
     config_hash: canonicalHash(numerics),

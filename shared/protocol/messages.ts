@@ -27,65 +27,107 @@ const generation = { epoch: count, generation: count };
 const boundary = { ...generation, step: count };
 /** One try at one step. */
 const attempt = { ...boundary, attempt: count };
+/** What a member needs to apply a step: its gradient's hash, and AdamW's numbers. */
+const decision = {
+  step: count,
+  gradHash: hash,
+  learningRate: z.number(),
+  biasCorrection1: z.number(),
+  biasCorrection2: z.number(),
+};
+
+/** What every message carries: see {@link Session}. */
+const envelope = {
+  /** Names the session, 32 hex digits. */
+  session: z.string().regex(/^[0-9a-f]{32}$/),
+  /** Counts the messages of one direction from 1; 0 for one that may get lost. */
+  seq: count,
+  /** The last message of the other direction that arrived. */
+  ack: count,
+};
 
 function message<T extends string, S extends z.ZodRawShape>(type: T, fields: S) {
-  return z.strictObject({ type: z.literal(type), ...fields });
+  return z.strictObject({ type: z.literal(type), ...envelope, ...fields });
 }
 
 /** Parses what the coordinator sends. A line here adds a message, with its type. */
 export const toWorkerSchema = z.discriminatedUnion("type", [
+  /** What the run computes: load it, and answer LOADED. */
+  message("CONFIG", {
+    epoch: count,
+    config: json,
+    configHash: hash,
+    /** Prepared text that the run reads, for who has it not: see DATA_GET. */
+    files: z.array(z.strictObject({ name, bytes: count, sha256: hash })),
+    /** False for members that only evaluate. */
+    trains: z.boolean(),
+    /** Room for others' partial sums, in gradients: the most that any plan asks for. */
+    scratchGradients: z.number().min(0),
+  }),
   /**
-   * Who belongs to a generation, which virtual shards each computes (`shards[rank]`), and where it starts.
+   * Who belongs to a generation, which virtual shards each computes (`shards[rank]`), and where it starts: from the own
+   * state at `step`, from the run's start, or from pieces that SYNC_GET asks for. Work of an earlier generation ends.
+   * `decided` is the last decision: whoever has prepared it and not applied it does so first.
    */
   message("ROSTER", {
-    ...generation,
+    ...boundary,
     nonce,
     rank: count,
     worldSize: count.min(1),
     members: z.array(z.strictObject({ id: name, rank: count, endpoint })),
     shards: z.array(z.array(count)),
-    config: json,
-    configHash: hash,
-    start: z.strictObject({ step: count, source: z.enum(["init", "sync"]) }),
+    source: z.enum(["own", "init", "sync"]),
+    decided: z.strictObject(decision).nullable(),
   }),
-  /** A snapshot of `bytes` bytes can be had in chunks of `chunkBytes`. */
-  message("SYNC_OFFER", { ...boundary, bytes: count, stateHash: hash, chunkBytes: count.min(1) }),
+  /** Compute and reduce a step. The members of `audit` also say which gradient they get for its shard. */
+  message("STEP", { ...attempt, audit: z.strictObject({ shard: count, ranks: z.array(count) }).nullable() }),
+  /** The step is decided: its line is in the ledger. */
+  message("COMMIT", { ...generation, decided: z.strictObject(decision) }),
+  /** A piece of the state at a boundary is wanted. */
+  message("SYNC_GET", { ...boundary, index: count }),
+  /** A piece that was asked for. */
   message("SYNC_DATA", { ...boundary, index: count, bytes }),
-  /** Compute and reduce a step. The numbers are AdamW's; the corrections are `1 − beta^t`. */
-  message("STEP", {
-    ...attempt,
-    learningRate: z.number(),
-    biasCorrection1: z.number(),
-    biasCorrection2: z.number(),
-  }),
-  message("COMMIT", { ...attempt, gradHash: hash }),
-  message("ABORT", { ...attempt, reason: text }),
-  message("CKPT_BEGIN", boundary),
+  /** A piece of a data file; empty after its end. */
+  message("DATA_PART", { file: name, index: count, bytes }),
   /** Evaluate these batches of the task that `task` describes. */
   message("EVAL_DEAL", { ...generation, evaluation: count, task: json, batches: z.array(count) }),
+  /** The run is over: leave. */
   message("DRAIN", {}),
   message("BEAT", {}),
-  /** A refusal of what the worker sent. */
+  /** A refusal of what the worker sent; E_STALE says that its session is over and another may be begun. */
   message("ERROR", { code: errorCode, message: text }),
 ]);
 
 /** Parses what a worker sends. */
 export const fromWorkerSchema = z.discriminatedUnion("type", [
-  /** `applied` steps are in the worker's state; `stateHash` is null while it has none. */
+  /**
+   * Begins a session. `applied` steps are in the worker's state, null while it has none; `prepared` is a gradient that it
+   * holds and has not applied.
+   */
   message("HELLO", {
     id: name,
+    /** The run that it wants to join; null takes any. */
+    run: name.nullable(),
     version: text,
     pid: count,
     host: text,
     localRank: count,
     endpoint,
-    applied: count,
+    applied: count.nullable(),
     stateHash: hash.nullable(),
+    prepared: z.strictObject({ step: count, gradHash: hash }).nullable(),
   }),
-  message("READY", { ...generation, stateHash: hash, info: json }),
+  /** A piece of a data file is wanted. */
+  message("DATA_GET", { file: name, index: count }),
+  /**
+   * Model, data and program are there; `info` says what this member computes with, `fingerprint` what the run's own
+   * program gives for a fixed input, null where no step is computed.
+   */
+  message("LOADED", { info: json, fingerprint: hash.nullable() }),
+  message("READY", { ...boundary, stateHash: hash }),
   /**
    * The reduced gradient is there; `losses` are those of this worker's shards, `stateHash` that of the state
-   * before the step.
+   * before the step, `audited` that of the audited shard's gradient where it was computed here.
    */
   message("PREPARED", {
     ...attempt,
@@ -93,12 +135,13 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
     gradHash: hash,
     gradNorm: anyNumber,
     stateHash: hash,
+    audited: hash.nullable(),
   }),
   message("APPLIED", { ...boundary, stateHash: hash }),
   message("SYNC_GET", { ...boundary, index: count }),
-  /** A piece of a checkpoint's file, `offset` bytes from its start. */
-  message("CKPT_PART", { ...boundary, file: name, offset: count, bytes }),
-  message("CKPT_DONE", boundary),
+  message("SYNC_DATA", { ...boundary, index: count, bytes }),
+  /** The reduction of a step failed here for a bad frame or a lost link; `rank` is the peer that it came from. */
+  message("FAILED", { ...attempt, code: errorCode, message: text, rank: count.nullable() }),
   /** `shown`: texts for a person, empty for most batches. */
   message("EVAL_RESULT", {
     ...generation,
@@ -107,20 +150,37 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
     result: z.record(z.string(), anyNumber),
     shown: z.array(text),
   }),
-  message("METRICS", { step: count, values: z.record(z.string(), anyNumber) }),
   message("LEAVE", { reason: text }),
   message("ERROR", { code: errorCode, message: text }),
-  message("BEAT", {}),
+  /**
+   * That the worker lives. `waitsFor` are the ranks that its reduction waits for, `moved` counts frames and pieces,
+   * `cpuMs` is the CPU time of its process.
+   */
+  message("BEAT", { waitsFor: z.array(count), moved: count, cpuMs: count }),
 ]);
 
-/** Any message from the coordinator to a worker. */
+/** What every message carries besides its own fields. */
+export type Envelope = z.infer<z.ZodObject<typeof envelope>>;
+
+/** The session of a message that belongs to none: a refusal of what could not be read. */
+export const NO_SESSION: Envelope = { session: "0".repeat(32), seq: 0, ack: 0 };
+
+/** Any message from the coordinator to a worker, as it travels. */
 export type ToWorker = z.infer<typeof toWorkerSchema>;
 
-/** Any message from a worker to the coordinator. */
+/** Any message from a worker to the coordinator, as it travels. */
 export type FromWorker = z.infer<typeof fromWorkerSchema>;
 
-/** The one message of that type, e.g. `Message<ToWorker, "STEP">`. */
-export type Message<M extends ToWorker | FromWorker, T extends M["type"]> = Extract<M, { type: T }>;
+type Content<M> = M extends unknown ? Omit<M, keyof Envelope> : never;
+
+/** What the coordinator tells a worker. */
+export type Order = Content<ToWorker>;
+
+/** What a worker tells the coordinator. */
+export type Report = Content<FromWorker>;
+
+/** The one message of that type, e.g. `Message<Order, "STEP">`. */
+export type Message<M extends Order | Report, T extends M["type"]> = Extract<M, { type: T }>;
 
 /** Configuration or a report inside a message: plain JSON. */
 export type JsonObject = z.infer<typeof json>;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ALIVE, DRAIN, leave, syncGet } from "../shared/protocol/sample_messages.ts";
 import { fileURLToPath } from "node:url";
 import { type ControlServer, openControlServer } from "../../coordinator/control_server.ts";
 import { makeRunKeys, type MemberKeys, type RunKeys } from "../../shared/keys.ts";
@@ -81,12 +82,12 @@ zmqTest("openControlServer() tells the role and the address of each key", async 
   const server = await openControlServer({ endpoint: TCP, keys: keys.coordinator });
   for (const role of ["worker", "admin"] as const) {
     const client = await openControlClient(server.endpoint, { id: role, keys: keys[role] });
-    client.send({ type: "BEAT" });
+    client.send(ALIVE);
     assert.deepEqual(await server.receive(), {
       from: role,
       role,
       address: "127.0.0.1",
-      message: { type: "BEAT" },
+      message: ALIVE,
     });
     await client.close();
   }
@@ -99,7 +100,7 @@ zmqTest(
   () =>
     guarded(async ({ server, keys, seen, join }) => {
       const stranger = await join("stranger", unknownKeys(keys));
-      stranger.send({ type: "BEAT" });
+      stranger.send(ALIVE);
       await assert.rejects(stranger.receive(), { code: "E_KEY", message: /does not admit this key/ });
       await until(() => server.refused.has("E_KEY"), "the refusal to be counted");
       assert.deepEqual([seen, [...server.refused.keys()]], [[], ["E_KEY"]]);
@@ -120,7 +121,7 @@ zmqTest(
     guarded(async ({ server, seen, join }) => {
       const context = new Context();
       // A valid message and a broken one: parsing them would be seen as a message or as E_DECODE.
-      for (const bytes of [encodeMessage({ type: "BEAT" }), new Uint8Array([1, 2])]) {
+      for (const bytes of [encodeMessage(ALIVE), new Uint8Array([1, 2])]) {
         const plain = context.socket("dealer", { routingId: makeRoutingId("stranger"), linger: 0 });
         plain.connect(server.endpoint);
         plain.trySend([bytes]);
@@ -138,7 +139,7 @@ zmqTest(
         ]
       ) await sendRaw(server.endpoint, bytes);
       const honest = await join("honest");
-      honest.send({ type: "BEAT" });
+      honest.send(ALIVE);
       await until(() => seen.length > 0, "an honest worker");
       assert.deepEqual(seen, ["honest: BEAT"]);
       assert.deepEqual([...server.refused.keys()], ["E_KEY"]);
@@ -152,14 +153,14 @@ zmqTest(
   () =>
     guarded(async ({ seen, join }) => {
       const original = await join("w"), thief = await join("w");
-      original.send({ type: "BEAT" });
+      original.send(ALIVE);
       await until(() => seen.length === 1, "the original");
-      thief.send({ type: "LEAVE", reason: "I am w" });
+      thief.send(leave("I am w"));
       const answer = await thief.receive();
       assert.ok(answer?.type === "ERROR" && answer.code === "E_DUPLICATE_ID");
-      original.send({ type: "METRICS", step: 0, values: {} });
+      original.send(syncGet(0));
       await until(() => seen.length === 2, "the original");
-      assert.deepEqual(seen, ["w: BEAT", "w: METRICS"]);
+      assert.deepEqual(seen, ["w: BEAT", "w: SYNC_GET"]);
     }),
 );
 
@@ -170,7 +171,7 @@ zmqTest(
       const client = await join("w");
       let gone = 0;
       client.onGone = () => gone++;
-      client.send({ type: "BEAT" });
+      client.send(ALIVE);
       await until(() => seen.length === 1, "the first message");
       server.deny(keys.worker.publicKey);
       await assert.rejects(client.receive(), { code: "E_KEY" });
@@ -178,7 +179,7 @@ zmqTest(
       const late = unknownKeys(keys);
       server.allow(late.publicKey, "worker");
       const other = await join("other", late);
-      other.send({ type: "BEAT" });
+      other.send(ALIVE);
       await until(() => seen.length === 3, "the admitted key");
     }),
 );
@@ -191,21 +192,21 @@ zmqTest(
       const told: string[] = [];
       client.onGone = () => {
         told.push("gone");
-        client.send({ type: "LEAVE", reason: "lost, as there is no connection" });
+        client.send(leave("lost, as there is no connection"));
       };
       client.onReconnected = () => {
         told.push("reconnected");
-        client.send({ type: "METRICS", step: 1, values: {} });
+        client.send(syncGet(1));
       };
       const reading = client.receive();
-      client.send({ type: "BEAT" });
+      client.send(ALIVE);
       await until(() => seen.length === 1, "the first message");
       server.disconnect("w");
       await until(() => seen.length === 3, "the return");
-      assert.deepEqual(seen, ["w: BEAT", "w gone", "w: METRICS"]);
+      assert.deepEqual(seen, ["w: BEAT", "w gone", "w: SYNC_GET"]);
       assert.deepEqual(told, ["gone", "reconnected"]);
-      server.send("w", { type: "DRAIN" });
-      assert.deepEqual(await reading, { type: "DRAIN" });
+      server.send("w", DRAIN);
+      assert.deepEqual(await reading, DRAIN);
     }),
 );
 
@@ -227,7 +228,7 @@ zmqTest(
       }
       await until(() => closed >= 40, "the oldest to be closed");
       const honest = await join("honest");
-      honest.send({ type: "BEAT" });
+      honest.send(ALIVE);
       await until(() => seen.length > 0, "an honest worker");
       assert.ok(closed < 60, `${closed} of 300 closed`);
       await until(() => (server.refused.get("E_KEY") ?? 0) >= 40, "the strangers to be counted");
@@ -267,15 +268,15 @@ zmqTest(
     client.onGone = () => told.push("gone");
     client.onReconnected = () => {
       told.push("reconnected");
-      client.send({ type: "METRICS", step: 1, values: {} });
+      client.send(syncGet(1));
     };
     const reading = client.receive();
-    client.send({ type: "BEAT" });
+    client.send(ALIVE);
     await first.receive();
     await first.close();
     await until(() => told.length === 1, "the end of the first");
     const second = await openControlServer({ endpoint: first.endpoint, keys: coordinator });
-    assert.equal((await second.receive())?.message.type, "METRICS");
+    assert.equal((await second.receive())?.message.type, "SYNC_GET");
     assert.deepEqual(told, ["gone", "reconnected"]);
     await client.close();
     await second.close();

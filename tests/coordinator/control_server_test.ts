@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { ALIVE } from "../shared/protocol/sample_messages.ts";
+import { NO_SESSION } from "../../shared/protocol/messages.ts";
 import { type ControlServer, openControlServer } from "../../coordinator/control_server.ts";
 import { encodeMessage, MAX_MESSAGE_BYTES } from "../../shared/protocol/codec.ts";
 import { Poller } from "../../shared/zmq/poller.ts";
@@ -70,12 +72,12 @@ zmqTest(
         /ERROR.*E_DECODE.*Cannot read a control message of 3 bytes/s,
       );
       stranger.trySend([new Uint8Array(1), new Uint8Array(1)]);
-      stranger.trySend([encodeMessage({ type: "BEAT" })]);
+      stranger.trySend([encodeMessage(ALIVE)]);
       assert.deepEqual(await server.receive(), {
         from: "stranger",
         role: "local",
         address: null,
-        message: { type: "BEAT" },
+        message: ALIVE,
       });
       assert.deepEqual([...server.refused], [["E_DECODE", 2]]);
     }),
@@ -92,14 +94,14 @@ zmqTest(
         while (!stranger.trySend([bytes])) await new Promise((resolve) => setTimeout(resolve, 1));
         sent++;
       }
-      while (!stranger.trySend([encodeMessage({ type: "BEAT" })])) {
+      while (!stranger.trySend([encodeMessage(ALIVE)])) {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
       assert.deepEqual(await server.receive(), {
         from: "stranger",
         role: "local",
         address: null,
-        message: { type: "BEAT" },
+        message: ALIVE,
       });
       assert.equal(server.refused.get("E_DECODE"), sent);
     }),
@@ -111,7 +113,7 @@ zmqTest(
     withStranger(async ({ server, stranger }) => {
       stranger.trySend([new Uint8Array(MAX_MESSAGE_BYTES + 1)]);
       const client = await openControlClient(server.endpoint, { id: "honest" });
-      client.send({ type: "BEAT" });
+      client.send(ALIVE);
       assert.equal((await server.receive())?.from, "honest");
       await client.close();
     }),
@@ -121,16 +123,16 @@ zmqTest("openControlServer() tells workers apart and answers each", async () => 
   const server = await openControlServer();
   const ids = Array.from({ length: 8 }, (_, index) => `worker-${index}`);
   const clients = await Promise.all(ids.map((id) => openControlClient(server.endpoint, { id })));
-  for (const client of clients) client.send({ type: "BEAT" });
+  for (const client of clients) client.send(ALIVE);
   const seen = new Set<string>();
   for (let count = 0; count < ids.length; count++) seen.add((await server.receive())?.from ?? "");
   assert.deepEqual([...seen].sort(), ids);
   for (const id of ids) {
-    server.send(id, { type: "ABORT", epoch: 0, generation: 0, step: 0, attempt: 0, reason: id });
+    server.send(id, { type: "ERROR", ...NO_SESSION, code: "E_RUN", message: id });
   }
   for (const [index, client] of clients.entries()) {
     const message = await client.receive();
-    assert.ok(message?.type === "ABORT" && message.reason === ids[index]);
+    assert.ok(message?.type === "ERROR" && message.message === ids[index]);
   }
   await Promise.all([...clients, server].map((side) => side.close()));
 });
@@ -150,7 +152,7 @@ zmqTest(
     const cycle = async () => {
       const server = await openControlServer();
       const client = await openControlClient(server.endpoint, { id: "w" });
-      client.send({ type: "BEAT" });
+      client.send(ALIVE);
       await server.receive();
       const start = performance.now();
       await Promise.all([server.close(), client.close()]);

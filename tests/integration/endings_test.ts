@@ -41,7 +41,7 @@ function procTest(title: string, fn: () => Promise<void>): void {
 }
 
 procTest(
-  "train ends with E_WORKER_DIED when a worker is killed, leaves no process, and goes on from its checkpoint",
+  "train goes on when workers are killed, starts them again, and ends with the same weights",
   async () => {
     await using box = await sandbox();
     const program = box.start(["train", ...RUN, "--nproc_per_node=3", "--out_dir=run"]);
@@ -49,8 +49,28 @@ procTest(
     const workers = program.children();
     assert.equal(workers.length, 3);
     Deno.kill(workers[1], "SIGKILL");
+    await program.says("iter 60:");
+    Deno.kill(workers[0], "SIGKILL");
+    Deno.kill(workers[2], "SIGKILL");
     const ended = await program.ended;
-    assertRefused(ended, { status: 1, code: "E_WORKER_DIED", words: [`process ${workers[1]}`, "SIGKILL"] });
+    assert.equal(ended.code, 0, ended.err);
+    assert.equal(await box.weights("run"), await expectedWeights());
+    assert.deepEqual(box.leftovers(), []);
+  },
+);
+
+procTest(
+  "train ends with E_WORKER_DIED when the last worker is killed and may not be started again, and goes on from its checkpoint",
+  async () => {
+    await using box = await sandbox();
+    const words = [...RUN, "--nproc_per_node=2", "--max_restarts=0", "--out_dir=run"];
+    const program = box.start(["train", ...words]);
+    await program.says("iter 25:");
+    const workers = program.children();
+    assert.equal(workers.length, 2);
+    for (const worker of workers) Deno.kill(worker, "SIGKILL");
+    const ended = await program.ended;
+    assertRefused(ended, { status: 1, code: "E_WORKER_DIED", words: ["the last worker", "SIGKILL"] });
     assert.deepEqual(workers.filter(isAlive), []);
     assert.deepEqual(box.leftovers(), []);
     await assertGoesOn(box, ended, ["--nproc_per_node=2"]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { assertRefused, type Sandbox, sandbox, TINY } from "./support.ts";
+import { assertRefused, type Sandbox, sandbox, TINY, within } from "./support.ts";
 
 const RUN = [...TINY, "--nproc_per_node=1", "--eval_interval=10"];
 
@@ -59,29 +59,39 @@ diskTest(
   },
 );
 
-diskTest("train goes on when its lines find no place, and a start that finds none is refused", async () => {
-  await using box = await sandbox();
-  await using disk = await smallDisk(box);
-  const words = [
-    ...RUN,
-    "--max_iters=2000",
-    "--log_interval=1",
-    "--eval_interval=2000",
-    "--out_dir=disk/run",
-  ];
-  const program = box.start(["train", ...words]);
-  await program.says("iter 5:");
-  await disk.fill({ leave: 0 });
-  await program.says("training goes on without such lines");
-  program.kill("SIGTERM");
-  const ended = await program.ended;
-  assertRefused(ended, { status: 1, code: "E_NO_SPACE", words: ["disk/run"] });
-  assertRefused(await box.run(["train", ...RUN, "--out_dir=disk/other"]), {
-    status: 1,
-    code: "E_NO_SPACE",
-    words: ["disk/other"],
-  });
-});
+diskTest(
+  "train waits where the ledger finds no place, goes on once there is room, ends with 75 when stopped before, and a start that finds none is refused",
+  async () => {
+    await using box = await sandbox();
+    await using disk = await smallDisk(box);
+    const words = [
+      ...RUN,
+      "--max_iters=2000",
+      "--log_interval=1",
+      "--eval_interval=2000",
+      "--out_dir=disk/run",
+    ];
+    const program = box.start(["train", ...words]);
+    await program.says("iter 5:");
+    await disk.fill({ leave: 0 });
+    await program.says("the step waits");
+    const iterations = () => program.text.out.match(/^iter \d+:/gm)?.length ?? 0;
+    const held = iterations();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(iterations(), held);
+    await disk.free();
+    await within(5_000, () => iterations() > held, "it goes on");
+    await disk.fill({ leave: 0 });
+    await within(20_000, () => program.text.err.split("the step waits").length > 2, "it waits again");
+    program.kill("SIGTERM");
+    assertRefused(await program.ended, { status: 75, code: "E_LEDGER", words: ["disk/run"] });
+    assertRefused(await box.run(["train", ...RUN, "--out_dir=disk/other"]), {
+      status: 1,
+      code: "E_NO_SPACE",
+      words: ["disk/other"],
+    });
+  },
+);
 
 diskTest("train refuses an out_dir on a read-only disk", async () => {
   await using box = await sandbox();

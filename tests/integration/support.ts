@@ -116,6 +116,12 @@ export class Program {
   readonly ended: Promise<Ended>;
   readonly #child: Deno.ChildProcess;
   readonly #text = { out: "", err: "" };
+
+  /** All that it has written so far. */
+  get text(): { readonly out: string; readonly err: string } {
+    return this.#text;
+  }
+
   #told: () => void = () => {};
   #over = false;
 

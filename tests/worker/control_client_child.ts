@@ -1,10 +1,11 @@
 import { openControlClient } from "../../worker/control_client.ts";
+import { ALIVE, leave } from "../shared/protocol/sample_messages.ts";
 
-/** A worker process: greets the coordinator at its one argument, repeats each BEAT, leaves when drained, and ends by itself. */
+/** A worker process: greets the coordinator at its one argument, answers each BEAT, leaves when drained, and ends by itself. */
 const client = await openControlClient(Deno.args[0], { id: "child" });
-client.send({ type: "BEAT" });
+client.send(ALIVE);
 for (let message = await client.receive(); message?.type === "BEAT"; message = await client.receive()) {
-  client.send(message);
+  client.send(ALIVE);
 }
-client.send({ type: "LEAVE", reason: "drained" });
+client.send(leave("drained"));
 client.close();

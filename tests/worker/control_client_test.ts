@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ALIVE, BEAT, DRAIN, leave, syncGet } from "../shared/protocol/sample_messages.ts";
 import { fileURLToPath } from "node:url";
 import { openControlServer } from "../../coordinator/control_server.ts";
 import { makeRunKeys } from "../../shared/keys.ts";
@@ -12,7 +13,7 @@ zmqTest("openControlClient() waits for a coordinator that is not there yet", asy
   const { endpoint } = first;
   await first.close();
   const client = await openControlClient(endpoint, { id: "early", keys: worker });
-  client.send({ type: "BEAT" });
+  client.send(ALIVE);
   const server = await openControlServer({ endpoint, keys: coordinator });
   const received = await server.receive();
   assert.deepEqual([received?.from, received?.role, received?.address], ["early", "worker", "127.0.0.1"]);
@@ -24,7 +25,7 @@ zmqTest(
   "openControlClient() without anyone listening can still be closed, in about a second and a half",
   async () => {
     const client = await openControlClient("ipc:///tmp/lockstep-nobody/control", { id: "alone" });
-    client.send({ type: "BEAT" });
+    client.send(ALIVE);
     const start = performance.now();
     await client.close();
     assert.ok(performance.now() - start < 2_500);
@@ -35,11 +36,11 @@ zmqTest("ControlClient.close() loses nothing of what was sent to a coordinator t
   for (let round = 0; round < 20; round++) {
     const server = await openControlServer();
     const client = await openControlClient(server.endpoint, { id: "w" });
-    for (let step = 0; step < 100; step++) client.send({ type: "METRICS", step, values: {} });
+    for (let step = 0; step < 100; step++) client.send(syncGet(step));
     const closed = client.close();
     for (let step = 0; step < 100; step++) {
       const message = (await server.receive())?.message;
-      assert.ok(message?.type === "METRICS" && message.step === step);
+      assert.ok(message?.type === "SYNC_GET" && message.index === step);
     }
     await closed;
     await server.close();
@@ -54,7 +55,7 @@ zmqTest("openControlClient() rejects receive() when the coordinator speaks anoth
   const context = new Context();
   const router = context.socket("router", { linger: 0 });
   const client = await openControlClient(router.bind("tcp://127.0.0.1:*"), { id: "w", insecure: true });
-  client.send({ type: "BEAT" });
+  client.send(ALIVE);
   let frames = router.tryReceive();
   for (; frames === null; frames = router.tryReceive()) {
     await new Promise((resolve) => setTimeout(resolve, 1));
@@ -78,14 +79,14 @@ zmqTest(
     const times: number[] = [];
     for (let round = 0; round < 200; round++) {
       const start = performance.now();
-      server.send("child", { type: "BEAT" });
+      server.send("child", BEAT);
       assert.equal((await server.receive())?.message.type, "BEAT");
       times.push(performance.now() - start);
     }
     const median = times.sort((a, b) => a - b)[100];
     assert.ok(median < 5, `${median} ms a round trip`); // 0.2 ms on two busy cores; the bound is for slow machines
-    server.send("child", { type: "DRAIN" });
-    assert.deepEqual((await server.receive())?.message, { type: "LEAVE", reason: "drained" });
+    server.send("child", DRAIN);
+    assert.deepEqual((await server.receive())?.message, leave("drained"));
     assert.equal((await child.status).code, 0);
     await server.close();
   },

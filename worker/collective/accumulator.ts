@@ -6,19 +6,20 @@ import type { Kernels } from "../kernels/kernels.ts";
 /** A complete sum that this member cannot add any further itself. */
 export interface PartialSum {
   /** Its tree node. */
-  node: number;
-  /** Its numbers, intact until the next `begin`. */
-  region: Region;
+  readonly node: number;
+  /** Its numbers, intact until the next step begins. */
+  readonly region: Region;
 }
 
 /**
  * Adds a member's gradients along the reduction tree while its shards are computed, in ascending order, in as few
- * buffers as that takes. A step allocates nothing.
+ * buffers as that takes. What is complete stays when other shards are dealt within the same step, so that only what is
+ * missing is computed again. A step allocates no numbers.
  *
  * @example
  * ```ts ignore
- * accumulator.begin();
- * for (const shard of accumulator.leaves) {
+ * for (const { node, region } of accumulator.begin(step)) exchange.announce(node, region.byteOffset);
+ * for (const shard of accumulator.missing()) {
  *   await computeGradient(shard, accumulator.leafBuffer().view);
  *   const partial = accumulator.complete();
  *   if (partial !== null) exchange.announce(partial.node, partial.region.byteOffset);
@@ -26,14 +27,13 @@ export interface PartialSum {
  * ```
  */
 export class Accumulator {
-  /** The member's shards, ascending. */
-  readonly leaves: readonly number[];
-  readonly #maximal: ReadonlySet<number>;
-  readonly #free: Region[] = [];
-  /** Sums that wait for their sibling, by tree node. */
-  readonly #waiting = new Map<number, Region>();
-  readonly #partials: PartialSum[] = [];
-  #next = 0;
+  #leaves: readonly number[] = [];
+  #maximal: ReadonlySet<number> = new Set();
+  #free: Region[];
+  /** Complete sums by tree node: those that wait for their sibling, and the maximal ones. */
+  readonly #sums = new Map<number, Region>();
+  #missing: number[] = [];
+  #step = -1;
   #current: Region | null = null;
 
   /** `buffers` are `Accumulator.bufferCount` regions of one gradient each, in the arena of `kernels`. */
@@ -45,47 +45,89 @@ export class Accumulator {
       buffers: readonly Region[];
     },
   ) {
-    const { tree, leaves, buffers } = options;
-    this.leaves = leaves.toSorted((a, b) => a - b);
+    this.#free = [...options.buffers];
+    this.deal(options.leaves);
+  }
+
+  /** How many gradients must be held at once to add those of `leaves`, when the sums of the nodes `held` are there. */
+  static bufferCount(tree: ReductionTree, leaves: Iterable<number>, held: Iterable<number> = []): number {
+    const owned = [...leaves].sort((a, b) => a - b);
+    const maximal = new Set(tree.maximalSubtrees(owned));
+    const sums = new Set(held);
+    let most = Math.max(1, sums.size);
+    for (const leaf of owned) {
+      if (isCovered(tree, leaf, sums)) continue;
+      let node = tree.leaf(leaf);
+      sums.add(node);
+      most = Math.max(most, sums.size);
+      while (!maximal.has(node) && sums.has(tree.sibling(node))) {
+        sums.delete(tree.sibling(node));
+        sums.delete(node);
+        node = tree.nodes[node].parent;
+        sums.add(node);
+      }
+    }
+    return most;
+  }
+
+  /** From now on these shards are the member's. Throws E_MEMORY where the buffers do not suffice. */
+  deal(leaves: readonly number[]): void {
+    const { tree, buffers } = this.options;
+    this.#leaves = leaves.toSorted((a, b) => a - b);
     this.#maximal = new Set(tree.maximalSubtrees(leaves));
     const needed = Accumulator.bufferCount(tree, leaves);
     if (buffers.length < needed) {
       throw new LockstepError(
         "E_MEMORY",
         `Cannot add the gradients of shards ${
-          this.leaves.join(", ")
+          this.#leaves.join(", ")
         } in ${buffers.length} buffers: ${needed} are needed`,
       );
     }
-    this.begin();
+    this.#missing = [...this.#leaves];
   }
 
-  /** How many gradients must be held at once to add those of `leaves`. */
-  static bufferCount(tree: ReductionTree, leaves: Iterable<number>): number {
-    const needed = (node: number): number => {
-      const { left, right } = tree.nodes[node];
-      return left < 0 ? 1 : Math.max(needed(left), 1 + needed(right));
-    };
-    const kept = tree.maximalSubtrees(leaves);
-    return kept.reduce((most, node, earlier) => Math.max(most, earlier + needed(node)), 1);
-  }
-
-  /** Starts a step; earlier partial sums are given up. */
-  begin(): void {
-    this.#free.length = 0;
-    for (const buffer of this.options.buffers) this.#free.push(buffer);
-    this.#waiting.clear();
-    this.#partials.length = 0;
-    this.#next = 0;
+  /** Starts a step, or another attempt at it. Returns the partial sums that an earlier attempt has left complete. */
+  begin(step: number): PartialSum[] {
+    const { tree, buffers } = this.options;
+    if (this.#current !== null) this.#free.push(this.#current);
     this.#current = null;
+    const owned = new Set(this.#leaves);
+    for (const node of [...this.#sums.keys()]) {
+      const { first, count } = tree.nodes[node];
+      const isOwn = Array.from({ length: count }, (_, i) => first + i).every((leaf) => owned.has(leaf));
+      if (step !== this.#step || !isOwn) this.#release(node);
+    }
+    this.#step = step;
+    if (Accumulator.bufferCount(tree, this.#leaves, this.#sums.keys()) > buffers.length) {
+      for (const node of [...this.#sums.keys()]) this.#release(node);
+    }
+    for (const node of [...this.#sums.keys()]) this.#addUp(node);
+    this.#missing = this.#leaves.filter((leaf) => !isCovered(tree, leaf, this.#sums));
+    return this.partials;
   }
 
-  /** The partial sums that are complete: what a further attempt at the same step sends again. */
-  get partials(): readonly PartialSum[] {
-    return this.#partials;
+  /** The shards that are still to be computed, ascending. */
+  missing(): readonly number[] {
+    return [...this.#missing];
   }
 
-  /** Where the gradient of the next of `leaves` is to be written; all of it is overwritten. */
+  /** The member's shards, ascending. */
+  get leaves(): readonly number[] {
+    return this.#leaves;
+  }
+
+  /** The partial sums that are complete. */
+  get partials(): PartialSum[] {
+    return [...this.#sums].flatMap(([node, region]) => this.#maximal.has(node) ? [{ node, region }] : []);
+  }
+
+  /** A buffer that holds nothing now; null where all do. */
+  get spare(): Region | null {
+    return this.#free.at(-1) ?? null;
+  }
+
+  /** Where the gradient of the first missing shard is to be written; all of it is overwritten. */
   leafBuffer(): Region {
     this.#current ??= this.#take();
     return this.#current;
@@ -93,32 +135,58 @@ export class Accumulator {
 
   /** The gradient in `leafBuffer` is complete. Returns the partial sum that this completes, if any. */
   complete(): PartialSum | null {
-    const { tree, kernels } = this.options;
-    let region = this.leafBuffer();
-    let node = tree.leaf(this.leaves[this.#next++]);
+    const region = this.leafBuffer();
+    const leaf = this.#missing.shift();
+    if (leaf === undefined) throw new RangeError("Cannot complete a shard: none is missing");
     this.#current = null;
-    while (!this.#maximal.has(node)) {
-      const left = this.#waiting.get(tree.sibling(node));
-      if (left === undefined) {
-        this.#waiting.set(node, region);
-        return null;
-      }
-      kernels.add(left.byteOffset, left.byteOffset, region.byteOffset, region.length);
-      this.#waiting.delete(tree.sibling(node));
-      this.#free.push(region);
-      region = left;
-      node = tree.nodes[node].parent;
+    const node = this.options.tree.leaf(leaf);
+    this.#sums.set(node, region);
+    const sum = this.#addUp(node);
+    return this.#maximal.has(sum.node) ? sum : null;
+  }
+
+  /** Adds a sum to its sibling, if that is there, and so on upwards. */
+  #addUp(start: number): PartialSum {
+    const { tree, kernels } = this.options;
+    let node = start;
+    for (;;) {
+      const region = this.#sums.get(node);
+      if (region === undefined) throw new RangeError(`Cannot add the sum of node ${node}: it is not there`);
+      const sibling = tree.sibling(node);
+      const other = this.#sums.get(sibling);
+      if (this.#maximal.has(node) || other === undefined) return { node, region };
+      const { parent } = tree.nodes[node];
+      const [left, right] = tree.nodes[parent].left === node ? [region, other] : [other, region];
+      kernels.add(left.byteOffset, left.byteOffset, right.byteOffset, left.length);
+      this.#sums.delete(node);
+      this.#sums.delete(sibling);
+      this.#free.push(right);
+      this.#sums.set(parent, left);
+      node = parent;
     }
-    const partial = { node, region };
-    this.#partials.push(partial);
-    return partial;
+  }
+
+  #release(node: number): void {
+    const region = this.#sums.get(node);
+    if (region !== undefined) this.#free.push(region);
+    this.#sums.delete(node);
   }
 
   #take(): Region {
     const region = this.#free.pop();
-    if (region === undefined) {
-      throw new RangeError("Cannot take a buffer: complete() was called more often than shards exist");
-    }
+    if (region === undefined) throw new RangeError("Cannot take a buffer: all hold sums");
     return region;
   }
+}
+
+/** Whether a leaf is part of one of these nodes. */
+function isCovered(
+  tree: ReductionTree,
+  leaf: number,
+  nodes: ReadonlySet<number> | ReadonlyMap<number, unknown>,
+): boolean {
+  for (let node = tree.leaf(leaf); node >= 0; node = tree.nodes[node].parent) {
+    if (nodes.has(node)) return true;
+  }
+  return false;
 }

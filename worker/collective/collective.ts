@@ -12,6 +12,14 @@ export interface Reduced {
   gradNorm: number;
 }
 
+/** How a reduction stands. */
+export interface CollectiveStatus {
+  /** Ranks that it waits for: to send, or to take what is sent to them. */
+  waitsFor: number[];
+  /** Frames sent and received so far; grows while anything moves. */
+  moved: number;
+}
+
 /** Adds up the gradients of a generation's members, in this thread or in another one. */
 export interface Collective {
   /**

@@ -1,6 +1,6 @@
 import { LockstepError } from "../../shared/errors.ts";
-import type { Collective, Reduced, StepKey } from "./collective.ts";
-import { LinkLost } from "./link_lost.ts";
+import type { Collective, CollectiveStatus, Reduced, StepKey } from "./collective.ts";
+import { PeerError } from "./peer_error.ts";
 import type { CollectiveSetup, FromCollectiveThread, ToCollectiveThread } from "./thread_messages.ts";
 
 interface Waiting<T> {
@@ -25,6 +25,7 @@ export class CollectiveClient implements Collective {
   #configured: Waiting<void> | null = null;
   #reduced: Waiting<Reduced | null> | null = null;
   #aborted: Waiting<void>[] = [];
+  #status: Waiting<CollectiveStatus>[] = [];
   #closed: Waiting<void> | null = null;
   #ports: readonly number[] = [];
 
@@ -54,7 +55,7 @@ export class CollectiveClient implements Collective {
     this.#post({ type: "connect", endpoints });
   }
 
-  /** As `Collective.begin`; also rejects with `LinkLost` where the connection to a peer has ended. */
+  /** As `Collective.begin`; also rejects with a `PeerError` E_LINK where the connection to a peer has ended. */
   begin(key: StepKey): Promise<Reduced | null> {
     return this.#ask({ type: "begin", key }, (waiting) => this.#reduced = waiting);
   }
@@ -65,6 +66,10 @@ export class CollectiveClient implements Collective {
 
   abort(): Promise<void> {
     return this.#ask({ type: "abort" }, (waiting) => this.#aborted.push(waiting));
+  }
+
+  status(): Promise<CollectiveStatus> {
+    return this.#ask({ type: "status" }, (waiting) => this.#status.push(waiting));
   }
 
   close(): Promise<void> {
@@ -91,20 +96,24 @@ export class CollectiveClient implements Collective {
         return this.#reduced?.resolve(message.reduced);
       case "failed": {
         const waiting = message.during === "begin" ? this.#reduced : this.#configured;
-        const { lostRank, code } = message;
+        const { code, message: sentence, rank } = message;
         return waiting?.reject(
-          lostRank === undefined ? new LockstepError(code, message.message) : new LinkLost(lostRank),
+          rank === null ? new LockstepError(code, sentence) : new PeerError(code, sentence, rank),
         );
       }
       case "aborted":
         return this.#aborted.shift()?.resolve();
+      case "status":
+        return this.#status.shift()?.resolve(message.status);
       case "closed":
         return this.#closed?.resolve();
     }
   }
 
   #fail(error: Error): void {
-    for (const waiting of [this.#configured, this.#reduced, ...this.#aborted, this.#closed]) {
+    for (
+      const waiting of [this.#configured, this.#reduced, ...this.#aborted, ...this.#status, this.#closed]
+    ) {
       waiting?.reject(error);
     }
   }

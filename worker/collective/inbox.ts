@@ -1,8 +1,8 @@
-import { LockstepError } from "../../shared/errors.ts";
 import { REGION_ALIGNMENT } from "../arena.ts";
 import { type BlockHash, hashHex, readHash, readSecondHash } from "../kernels/block_hash.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { decodeHeader, type FrameHeader, HEADER_BYTES, type Phase, type ReductionKey } from "./codec.ts";
+import { PeerError } from "./peer_error.ts";
 import type { ExchangePlan } from "./exchange_plan.ts";
 import type { Bytes, Lane, Link } from "./link.ts";
 import { RUN_FRAMES } from "./outbox.ts";
@@ -234,11 +234,12 @@ export class Inbox {
     );
   }
 
-  #refuse(code: "E_SHORT" | "E_CRC" | "E_STALE" | "E_DECODE", peer: number, what: string): LockstepError {
+  #refuse(code: "E_SHORT" | "E_CRC" | "E_STALE" | "E_DECODE", peer: number, what: string): PeerError {
     const { step, attempt } = this.#key;
-    return new LockstepError(
+    return new PeerError(
       code,
       `Cannot reduce step ${step}, attempt ${attempt}: rank ${peer} sent ${what}`,
+      peer,
     );
   }
 }

@@ -1,4 +1,4 @@
-import type { Collective, Reduced, StepKey } from "./collective.ts";
+import type { Collective, CollectiveStatus, Reduced, StepKey } from "./collective.ts";
 import { Exchange, type ExchangeOptions } from "./exchange.ts";
 import type { ZmqLinks } from "./zmq_links.ts";
 
@@ -9,6 +9,7 @@ const BLOCKED_MS = 20, LISTEN_MS = 1;
 export class Reducer implements Collective {
   readonly #exchange: Exchange;
   #aborted = false;
+  #moved = 0;
   #running: Promise<unknown> = Promise.resolve();
 
   /** `sockets`: what the links are made of, where there are any. */
@@ -46,6 +47,12 @@ export class Reducer implements Collective {
     this.#exchange.abort();
   }
 
+  /** How the reduction stands. */
+  status(): CollectiveStatus {
+    const { from, to } = this.#exchange.interest;
+    return { waitsFor: [...new Set([...from, ...to])].sort((a, b) => a - b), moved: this.#moved };
+  }
+
   async close(): Promise<void> {
     await this.abort();
     await this.options.links.close();
@@ -63,7 +70,10 @@ export class Reducer implements Collective {
       let blockedUntil = performance.now() + BLOCKED_MS;
       while (!this.#exchange.done) {
         if (this.#aborted) return null;
-        if (this.#exchange.pump()) continue;
+        if (this.#exchange.pump()) {
+          this.#moved++;
+          continue;
+        }
         if (performance.now() < blockedUntil && this.#waitBriefly()) continue;
         await this.options.links.wait(this.#exchange.interest);
         blockedUntil = performance.now() + BLOCKED_MS;

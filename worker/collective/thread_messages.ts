@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { SharedArena } from "../arena.ts";
-import type { Reduced, StepKey } from "./collective.ts";
+import type { CollectiveStatus, Reduced, StepKey } from "./collective.ts";
 import type { TcpLinks } from "./zmq_links.ts";
 
 /** All that a collective thread must know about a generation. */
@@ -33,12 +33,21 @@ export type ToCollectiveThread =
   | { type: "begin"; key: StepKey }
   | { type: "announce"; node: number; byteOffset: number }
   | { type: "abort" }
+  | { type: "status" }
   | { type: "close" };
 
 /** From the collective thread: one answer to each message but "connect" and "announce"; that to "begin" may take its time. */
 export type FromCollectiveThread =
   | { type: "configured"; ports: readonly number[] }
   | { type: "reduced"; reduced: Reduced | null }
-  | { type: "failed"; during: "configure" | "begin"; code: ErrorCode; message: string; lostRank?: number }
+  | {
+    type: "failed";
+    during: "configure" | "begin";
+    code: ErrorCode;
+    message: string;
+    /** The peer that it is about. */
+    rank: number | null;
+  }
+  | { type: "status"; status: CollectiveStatus }
   | { type: "aborted" }
   | { type: "closed" };

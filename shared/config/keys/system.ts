@@ -27,6 +27,10 @@ export const systemKeys = {
     help: "Threads of each worker; another number gives other bits",
     numerics: true,
   }),
+  audit_interval: wholeNumber(0).default(100).register(about, {
+    unit: "steps",
+    help: "How often two workers compute one micro-batch and compare; 0 is never",
+  }),
   deterministic: truth().default(false).register(about, {
     help: "Whether to refuse what gives other bits, such as resuming with another engine",
   }),
@@ -53,9 +57,9 @@ export const launchKeys = {
   rdzv_id: optional(text("a name")).default(null).register(about, {
     help: "Name of the run that a worker may join",
   }),
-  keys: optional(text("a path")).default(null).register(about, {
+  keys: optional(text("a folder")).default(null).register(about, {
     help:
-      "Keys from lockstep keygen, a folder or a file; none makes keys for the run, which stay on this machine",
+      "A folder of keys from lockstep keygen; none makes keys in the run's directory, which stay on this machine",
   }),
   insecure: truth().default(false).register(about, {
     help: "Whether to listen without keys: anybody who reaches the port can read, change and end the run",
@@ -69,9 +73,16 @@ export const launchKeys = {
   node_rank: optional(wholeNumber(0)).default(null).register(about, {
     help: "This machine's index, counted from 0; none asks the launcher's environment, else 0",
   }),
+  min_workers: wholeNumber(1).default(1).register(about, {
+    unit: "workers",
+    help: "With fewer workers than these a run waits for others",
+  }),
   max_restarts: wholeNumber(0).default(3).register(about, {
     unit: "restarts",
     help: "How often a local worker that died is started again",
+  }),
+  chaos: optional(text("faults such as kill:10s,stall:30s")).default(null).register(about, {
+    help: "Faults to inject into local workers, and how often: for people who want to see it",
   }),
   standalone: truth().default(false).register(about, {
     help: "Whether to stay on this machine, as it does unless told otherwise",

@@ -25,7 +25,10 @@ Deno.test({
   async fn() {
     const directory = createIpcDirectory();
     const endpoint = directory.endpoint("nobody");
-    const workers = launchLocal({ count: 3, endpoint, directory, verbose: false, gpus: ["4", "7"] });
+    const workers = launchLocal({
+      ...{ count: 3, endpoint, directory, verbose: false, gpus: ["4", "7"] },
+      ...{ maxRestarts: 0, onEnd: () => {} },
+    });
     try {
       const found = workers.ids.map((id) => environmentOf(`--endpoint=${endpoint}`, `--id=${id}`));
       assert.deepEqual(found.map((env) => env.get("CUDA_VISIBLE_DEVICES")), ["4", "7", "4"]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { CoordinatorServer, Received, WorkerChannel } from "../../../shared/protocol/channel.ts";
-import type { FromWorker, ToWorker } from "../../../shared/protocol/messages.ts";
+import { type FromWorker, NO_SESSION, type ToWorker } from "../../../shared/protocol/messages.ts";
+import { ALIVE, BEAT, DRAIN, leave } from "./sample_messages.ts";
 
 /** A transport under test: `open` gives a server and one client of it, named `id`. */
 export interface Transport {
@@ -10,20 +11,14 @@ export interface Transport {
 }
 
 const MIB = 1 << 20;
-const boundary = { epoch: 1, generation: 2, step: 3 };
+const boundary = { ...NO_SESSION, epoch: 1, generation: 2, step: 3 };
 
 function syncGet(index: number): FromWorker {
   return { type: "SYNC_GET", ...boundary, index };
 }
 
-function part(offset: number, bytes: number): FromWorker {
-  return {
-    type: "CKPT_PART",
-    ...boundary,
-    file: "m.safetensors",
-    offset,
-    bytes: new Uint8Array(bytes).fill(offset),
-  };
+function part(index: number, bytes: number): FromWorker {
+  return { type: "SYNC_DATA", ...boundary, index, bytes: new Uint8Array(bytes).fill(index) };
 }
 
 function assertFrom(received: Received | null, message: FromWorker): void {
@@ -48,8 +43,8 @@ export function channelContract({ name, open, test }: Transport): void {
   async function greet(
     { server, client }: { server: CoordinatorServer; client: WorkerChannel },
   ): Promise<void> {
-    client.send({ type: "BEAT" });
-    assertFrom(await server.receive(), { type: "BEAT" });
+    client.send(ALIVE);
+    assertFrom(await server.receive(), ALIVE);
   }
 
   test(`${name}: messages arrive unchanged, once, in order, both ways`, () =>
@@ -60,7 +55,7 @@ export function channelContract({ name, open, test }: Transport): void {
       }
       const sent: ToWorker[] = Array.from(
         { length: 200 },
-        (_, step) => ({ type: "CKPT_BEGIN", ...boundary, step }),
+        (_, index) => ({ type: "SYNC_GET", ...boundary, index }),
       );
       for (const message of sent) server.send("worker-1", message);
       for (const message of sent) assert.deepEqual(await client.receive(), message);
@@ -72,23 +67,23 @@ export function channelContract({ name, open, test }: Transport): void {
       const atServer = server.receive(), atClient = client.receive();
       await new Promise((resolve) => setTimeout(resolve, 10));
       client.send(syncGet(1));
-      server.send("worker-1", { type: "DRAIN" });
+      server.send("worker-1", DRAIN);
       assertFrom(await atServer, syncGet(1));
-      assert.deepEqual(await atClient, { type: "DRAIN" });
+      assert.deepEqual(await atClient, DRAIN);
     }));
 
   test(`${name}: 48 MiB in large parts pass whole to a slow reader, and small messages after them`, () =>
     withChannel(async ({ server, client }) => {
       const sending = Array.from({ length: 12 }, (_, index) => client.send(part(index, 4 * MIB)));
-      client.send({ type: "CKPT_DONE", ...boundary });
+      client.send(leave("done"));
       for (let index = 0; index < 12; index++) {
         await new Promise((resolve) => setTimeout(resolve, 2));
         const message = (await server.receive())?.message;
-        assert.ok(message?.type === "CKPT_PART");
-        assert.deepEqual([message.offset, message.bytes.length], [index, 4 * MIB]);
+        assert.ok(message?.type === "SYNC_DATA");
+        assert.deepEqual([message.index, message.bytes.length], [index, 4 * MIB]);
         assert.ok(message.bytes[0] === index && message.bytes[4 * MIB - 1] === index);
       }
-      assert.equal((await server.receive())?.message.type, "CKPT_DONE");
+      assert.equal((await server.receive())?.message.type, "LEAVE");
       await Promise.all(sending);
     }));
 
@@ -98,7 +93,7 @@ export function channelContract({ name, open, test }: Transport): void {
       for (let index = 0; index < 200; index++) {
         server.send("worker-1", { type: "SYNC_DATA", ...boundary, index, bytes: new Uint8Array(MIB / 16) });
       }
-      server.send("worker-1", { type: "DRAIN" });
+      server.send("worker-1", DRAIN);
       await new Promise((resolve) => setTimeout(resolve, 20));
       client.send(syncGet(5));
       assert.equal((await server.receive())?.message.type, "SYNC_GET");
@@ -106,7 +101,7 @@ export function channelContract({ name, open, test }: Transport): void {
         const message = await client.receive();
         assert.ok(message?.type === "SYNC_DATA" && message.index === index);
       }
-      assert.deepEqual(await client.receive(), { type: "DRAIN" });
+      assert.deepEqual(await client.receive(), DRAIN);
     }));
 
   test(`${name}: numbers that are not finite, and bytes, stay what they are`, () =>
@@ -114,6 +109,7 @@ export function channelContract({ name, open, test }: Transport): void {
       const result = { loss: NaN, perplexity: Infinity, accuracy: 0.1 };
       const message: FromWorker = {
         type: "EVAL_RESULT",
+        ...NO_SESSION,
         epoch: 1,
         generation: 2,
         evaluation: 0,
@@ -129,7 +125,7 @@ export function channelContract({ name, open, test }: Transport): void {
     withChannel(async ({ server, client }) => {
       const waiting = client.receive();
       for (let index = 0; index < 50; index++) client.send(syncGet(index));
-      client.send({ type: "LEAVE", reason: "done" });
+      client.send(leave("done"));
       const closed = client.close();
       assert.equal(await waiting, null);
       for (let index = 0; index < 50; index++) {
@@ -137,7 +133,7 @@ export function channelContract({ name, open, test }: Transport): void {
       }
       assert.equal((await server.receive())?.message.type, "LEAVE");
       await closed;
-      await client.send({ type: "BEAT" });
+      await client.send(ALIVE);
       assert.equal(await client.receive(), null);
     }));
 
@@ -145,21 +141,21 @@ export function channelContract({ name, open, test }: Transport): void {
     withChannel(async ({ server, client }) => {
       await greet({ server, client });
       const waiting = server.receive();
-      server.send("worker-1", { type: "DRAIN" });
+      server.send("worker-1", DRAIN);
       const closed = server.close();
       assert.equal(await waiting, null);
-      assert.deepEqual(await client.receive(), { type: "DRAIN" });
+      assert.deepEqual(await client.receive(), DRAIN);
       await closed;
-      await server.send("worker-1", { type: "BEAT" });
+      await server.send("worker-1", BEAT);
       assert.equal(await server.receive(), null);
     }));
 
   test(`${name}: a message to a worker that nobody knows is dropped`, () =>
     withChannel(async ({ server, client }) => {
       await greet({ server, client });
-      await server.send("worker-2", { type: "DRAIN" });
-      server.send("worker-1", { type: "BEAT" });
-      assert.deepEqual(await client.receive(), { type: "BEAT" });
+      await server.send("worker-2", DRAIN);
+      server.send("worker-1", BEAT);
+      assert.deepEqual(await client.receive(), BEAT);
     }));
 
   test(`${name}: onGone() of the server is called once, after all that a client sent before it closed`, () =>

@@ -10,67 +10,110 @@ import {
   MAX_MESSAGE_BYTES,
 } from "../../../shared/protocol/codec.ts";
 import type { FromWorker, ToWorker } from "../../../shared/protocol/messages.ts";
+import { ALIVE, BEAT, DRAIN, leave } from "./sample_messages.ts";
 
 const hash = "0123456789abcdef".repeat(2);
-const generation = { epoch: 1, generation: 2 };
+const sealed = { session: "f".repeat(32), seq: 5, ack: 4 };
+const generation = { ...sealed, epoch: 1, generation: 2 };
 const boundary = { ...generation, step: 3 };
 const attempt = { ...boundary, attempt: 0 };
+const decided = {
+  step: 2,
+  gradHash: hash,
+  learningRate: Math.fround(1e-3),
+  biasCorrection1: 0.1,
+  biasCorrection2: 0.05,
+};
+
+const ROSTER: ToWorker = {
+  type: "ROSTER",
+  ...boundary,
+  nonce: new Uint8Array(16).fill(7),
+  rank: 1,
+  worldSize: 2,
+  members: [{ id: "a", rank: 0, endpoint: "ipc:///tmp/a" }, { id: "b", rank: 1, endpoint: null }],
+  shards: [[0, 1], [2, 3]],
+  source: "own",
+  decided,
+};
+const CONFIG: ToWorker = {
+  type: "CONFIG",
+  ...sealed,
+  epoch: 1,
+  config: { n_layer: 6, reflex: { heads: [2, 2, 2], depth: "all" }, bias: false, top_k: null },
+  configHash: hash + hash,
+  files: [{ name: "train.bin", bytes: 10, sha256: hash + hash }],
+  trains: true,
+  scratchGradients: 2.5,
+};
+const STEP: ToWorker = { type: "STEP", ...attempt, audit: { shard: 3, ranks: [0, 1] } };
 
 const TO_WORKER: ToWorker[] = [
-  {
-    type: "ROSTER",
-    ...generation,
-    nonce: new Uint8Array(16).fill(7),
-    rank: 1,
-    worldSize: 2,
-    members: [{ id: "a", rank: 0, endpoint: "ipc:///tmp/a" }, { id: "b", rank: 1, endpoint: null }],
-    shards: [[0, 1], [2, 3]],
-    config: { n_layer: 6, reflex: { heads: [2, 2, 2], depth: "all" }, bias: false, top_k: null },
-    configHash: hash + hash,
-    start: { step: 0, source: "init" },
-  },
-  { type: "SYNC_OFFER", ...boundary, bytes: 2 ** 40, stateHash: hash, chunkBytes: 1 << 20 },
+  ROSTER,
+  CONFIG,
+  STEP,
+  { type: "SYNC_GET", ...boundary, index: 4 },
   { type: "SYNC_DATA", ...boundary, index: 4, bytes: new Uint8Array([1, 2, 3]) },
-  { type: "STEP", ...attempt, learningRate: Math.fround(1e-3), biasCorrection1: 0.1, biasCorrection2: 0.05 },
-  { type: "COMMIT", ...attempt, gradHash: hash },
-  { type: "ABORT", ...attempt, reason: "worker b died" },
-  { type: "CKPT_BEGIN", ...boundary },
+  { type: "COMMIT", ...generation, decided },
+  { type: "DATA_PART", ...sealed, file: "train.bin", index: 1, bytes: new Uint8Array(3) },
   { type: "EVAL_DEAL", ...generation, evaluation: 1, task: { name: "sort" }, batches: [0, 2, 4] },
-  { type: "DRAIN" },
-  { type: "BEAT" },
-  { type: "ERROR", code: "E_VERSION", message: "no" },
+  DRAIN,
+  BEAT,
+  { type: "ERROR", ...sealed, code: "E_VERSION", message: "no" },
 ];
 
+const PREPARED: FromWorker = {
+  type: "PREPARED",
+  ...attempt,
+  gradHash: hash,
+  gradNorm: Infinity,
+  stateHash: hash,
+  losses: [{ shard: 3, loss: 2.5 }, { shard: 4, loss: NaN }],
+  audited: null,
+};
+const SYNC_DATA: FromWorker = {
+  type: "SYNC_DATA",
+  ...boundary,
+  index: 5,
+  bytes: new Uint8Array(70_000).fill(1),
+};
+const HELLO: FromWorker = {
+  type: "HELLO",
+  ...sealed,
+  id: "w-1",
+  run: null,
+  version: "0.1.0",
+  pid: 77,
+  host: "ß→",
+  localRank: 0,
+  endpoint: "tcp://127.0.0.1:99",
+  applied: 7,
+  stateHash: null,
+  prepared: { step: 7, gradHash: hash },
+};
+const RESULT: FromWorker = {
+  type: "EVAL_RESULT",
+  ...generation,
+  evaluation: 1,
+  batch: 2,
+  result: { exact: 32 },
+  shown: [],
+};
+
 const FROM_WORKER: FromWorker[] = [
-  {
-    type: "HELLO",
-    id: "w-1",
-    version: "0.1.0",
-    pid: 77,
-    host: "ß→",
-    localRank: 0,
-    applied: 0,
-    endpoint: "tcp://127.0.0.1:99",
-    stateHash: null,
-  },
-  { type: "READY", ...generation, stateHash: hash, info: { compiledMs: 12.5 } },
-  {
-    type: "PREPARED",
-    ...attempt,
-    gradHash: hash,
-    gradNorm: Infinity,
-    stateHash: hash,
-    losses: [{ shard: 3, loss: 2.5 }, { shard: 4, loss: NaN }],
-  },
+  HELLO,
+  { type: "LOADED", ...sealed, info: { compiledMs: 12.5 }, fingerprint: null },
+  { type: "READY", ...boundary, stateHash: hash },
+  PREPARED,
   { type: "APPLIED", ...boundary, stateHash: hash },
   { type: "SYNC_GET", ...boundary, index: 9 },
-  { type: "CKPT_PART", ...boundary, file: "a.safetensors", offset: 5, bytes: new Uint8Array(70_000).fill(1) },
-  { type: "CKPT_DONE", ...boundary },
-  { type: "EVAL_RESULT", ...generation, evaluation: 1, batch: 2, result: { exact: 32 }, shown: [] },
-  { type: "METRICS", step: 3, values: { loss: 1.5 } },
-  { type: "LEAVE", reason: "SIGTERM" },
-  { type: "ERROR", code: "E_NON_FINITE", message: "loss is NaN" },
-  { type: "BEAT" },
+  SYNC_DATA,
+  { type: "DATA_GET", ...sealed, file: "train.bin", index: 1 },
+  { type: "FAILED", ...attempt, code: "E_CRC", message: "damaged", rank: 1 },
+  RESULT,
+  leave("SIGTERM"),
+  { type: "ERROR", ...sealed, code: "E_NON_FINITE", message: "loss is NaN" },
+  ALIVE,
 ];
 
 /** Decodes as both sides would; each returns or throws a `LockstepError` with a code of the wire. */
@@ -99,9 +142,9 @@ Deno.test("decodeFromWorker() reads every message that encodeMessage() writes", 
 });
 
 Deno.test("encodeMessage() does not share memory between messages", () => {
-  const first = encodeMessage({ type: "LEAVE", reason: "first" });
-  encodeMessage({ type: "LEAVE", reason: "other" });
-  assert.deepEqual(decodeFromWorker(first), { type: "LEAVE", reason: "first" });
+  const first = encodeMessage(leave("first"));
+  encodeMessage(leave("other"));
+  assert.deepEqual(decodeFromWorker(first), leave("first"));
 });
 
 Deno.test("encodeMessage() refuses a message that is too large", () => {
@@ -120,28 +163,36 @@ Deno.test("decodeFromWorker() refuses a frame that is too large before it looks 
 
 const WRONG: [title: string, value: unknown, reason: RegExp][] = [
   ["an unknown type", { type: "HALLO" }, /type: Invalid/],
-  ["a message of the other side", TO_WORKER[3], /type: Invalid/],
-  ["a missing field", { type: "LEAVE" }, /reason: .*expected string/],
-  ["a field too many", { type: "BEAT", at: 1 }, /Unrecognized key: "at"/],
-  ["a negative step", { type: "CKPT_DONE", ...boundary, step: -1 }, /step: Too small/],
-  ["a fraction of a step", { type: "CKPT_DONE", ...boundary, step: 1.5 }, /step: .*expected int/],
-  ["a step beyond 2^53", { type: "CKPT_DONE", ...boundary, step: 2n ** 60n }, /step: .*expected number/],
+  ["a message of the other side", STEP, /type: Invalid/],
+  ["a missing field", { type: "LEAVE", ...sealed }, /reason: .*expected string/],
+  ["a field too many", { ...ALIVE, at: 1 }, /Unrecognized key: "at"/],
+  ["a negative step", { type: "READY", ...boundary, stateHash: hash, step: -1 }, /step: Too small/],
   [
-    "a file outside of the checkpoint",
-    { ...FROM_WORKER[5], file: "../../etc/passwd" },
-    /file: Invalid string/,
+    "a fraction of a step",
+    { type: "READY", ...boundary, stateHash: hash, step: 1.5 },
+    /step: .*expected int/,
   ],
-  ["bytes that are a text", { ...FROM_WORKER[5], bytes: "abc" }, /bytes: .*expected Uint8Array/],
+  [
+    "a step beyond 2^53",
+    { type: "READY", ...boundary, stateHash: hash, step: 2n ** 60n },
+    /step: .*expected number/,
+  ],
+  [
+    "a name with a path in it",
+    { ...HELLO, id: "../../etc/passwd" },
+    /id: Invalid string/,
+  ],
+  ["bytes that are a text", { ...SYNC_DATA, bytes: "abc" }, /bytes: .*expected Uint8Array/],
   ["a hash that is none", { type: "APPLIED", ...boundary, stateHash: "xyz" }, /stateHash: Invalid string/],
   [
     "a code that is none",
-    { type: "ERROR", code: "E_NO_SUCH", message: "" },
+    { type: "ERROR", ...sealed, code: "E_NO_SUCH", message: "" },
     /code: .*expected an error code/,
   ],
   [
     "a number as text",
-    { type: "METRICS", step: 1, values: { loss: "1" } },
-    /values\.loss: .*expected number/,
+    { ...RESULT, result: { loss: "1" } },
+    /result\.loss: .*expected number/,
   ],
   ["no map at all", [1, 2, 3], /expected object/],
 ];
@@ -154,18 +205,16 @@ for (const [title, value, reason] of WRONG) {
 }
 
 Deno.test("decodeToWorker() refuses a nonce that has not 16 bytes, and bytes within a configuration", () => {
-  const [roster] = TO_WORKER;
   assert.throws(
-    () => decodeToWorker(pack({ ...roster, nonce: new Uint8Array(15) })),
+    () => decodeToWorker(pack({ ...ROSTER, nonce: new Uint8Array(15) })),
     /nonce: .*expected 16 bytes/,
   );
-  assert.throws(() => decodeToWorker(pack({ ...roster, config: { a: new Uint8Array(1) } })), /config/);
+  assert.throws(() => decodeToWorker(pack({ ...CONFIG, config: { a: new Uint8Array(1) } })), /config/);
 });
 
 Deno.test("decodeFromWorker() never gives an object another prototype", () => {
   const values = '"__proto__":{"loss":1}';
-  const message = JSON.parse(`{"type":"METRICS","step":1,"values":{${values}}}`);
-  decodeAnything(pack(message));
+  decodeAnything(pack({ ...RESULT, result: JSON.parse(`{${values}}`) }));
   const frame = Uint8Array.from([
     0x81,
     0xa9,

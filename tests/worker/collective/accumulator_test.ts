@@ -20,8 +20,8 @@ Deno.test("Accumulator adds any set of shards to its maximal subtrees, in as few
     const tree = new ReductionTree(n);
     const needed = Accumulator.bufferCount(tree, leaves);
     const accumulator = new Accumulator({ tree, leaves, kernels, buffers: buffers.slice(0, needed) });
-    for (const _step of [0, 1]) {
-      accumulator.begin();
+    for (const step of [0, 1]) {
+      accumulator.begin(step);
       for (const leaf of accumulator.leaves) {
         accumulator.leafBuffer().view.set([10 ** leaf, 1, -(10 ** leaf)].map(Math.fround));
         accumulator.complete();
@@ -34,6 +34,45 @@ Deno.test("Accumulator adds any set of shards to its maximal subtrees, in as few
       }
     }
   }));
+});
+
+Deno.test("Accumulator.begin() keeps within a step what other shards are dealt of it, and computes only the rest", () => {
+  fc.assert(fc.property(twoDeals, ([n, before, done, after]) => {
+    const tree = new ReductionTree(n);
+    const accumulator = new Accumulator({ tree, leaves: before, kernels, buffers });
+    const compute = (leaf: number) => {
+      accumulator.leafBuffer().view.set([10 ** leaf, 1, -(10 ** leaf)].map(Math.fround));
+      accumulator.complete();
+    };
+    accumulator.begin(3);
+    const computed = accumulator.missing().slice(0, done);
+    computed.forEach(compute);
+    accumulator.deal(after);
+    accumulator.begin(3);
+    const missing = accumulator.missing();
+    // A sum that holds a shard of somebody else now is of no use; every other shard is computed once.
+    const lost = new Set(
+      tree.maximalSubtrees(computed).map((node) => tree.nodes[node])
+        .filter(({ first, count }) => !range(first, count).every((leaf) => after.includes(leaf)))
+        .flatMap(({ first, count }) => range(first, count)),
+    );
+    const kept = computed.filter((leaf) => after.includes(leaf) && !lost.has(leaf));
+    assert.ok(kept.every((leaf) => !missing.includes(leaf)), `${kept} of ${computed} should be kept`);
+    missing.forEach(compute);
+    const partials = new Map(accumulator.partials.map(({ node, region }) => [node, [...region.view]]));
+    assert.deepEqual([...partials.keys()].sort(), tree.maximalSubtrees(after).sort());
+    for (const [node, sum] of partials) {
+      assert.deepEqual(sum, [sumOf(tree, node), tree.nodes[node].count, -sumOf(tree, node)]);
+    }
+  }));
+});
+
+const range = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i);
+
+/** Shards dealt, how many of them are computed, and shards dealt then. */
+const twoDeals = fc.integer({ min: 1, max: 12 }).chain((n) => {
+  const deal = fc.subarray([...Array(n).keys()], { minLength: 1 });
+  return fc.tuple(fc.constant(n), deal, fc.nat(n), deal);
 });
 
 function sumOf(tree: ReductionTree, node: number): number {

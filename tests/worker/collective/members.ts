@@ -95,9 +95,11 @@ export function expectedGradient(tree: ReductionTree, elements: number): Float32
   return Float32Array.from({ length: elements }, (_, i) => sum(0, i) / tree.leafCount);
 }
 
+let nextStep = 0;
+
 /** Computes a member's shards one after the other, calling `between` after each. */
 export function computeShards({ accumulator, exchange }: Member, between: () => void = () => {}): void {
-  accumulator.begin();
+  accumulator.begin(nextStep++);
   for (const shard of accumulator.leaves) {
     const { view } = accumulator.leafBuffer();
     view.forEach((_, i) => view[i] = gradientAt(shard, i));
