@@ -36,7 +36,7 @@ export class Exchange {
   readonly #gradHash: BlockHash = new Uint32Array(4);
   readonly #squares: Float64Array;
   /** Frames of own partial sums that are still to be added to the own segment. */
-  readonly #unadded: { node: number; frame: number }[] = [];
+  readonly #unadded: number[] = [];
   /** By rank: frames that are still to come from that member. */
   readonly #owed = new Map<number, number>();
   /** Own partial sums that are not announced yet. */
@@ -79,7 +79,7 @@ export class Exchange {
   announce(node: number, byteOffset: number): void {
     this.#sums.setOwn(node, byteOffset);
     this.#unannounced--;
-    this.#ownFrames.forEach((_, frame) => this.#unadded.push({ node, frame }));
+    this.#ownFrames.forEach((_, frame) => this.#unadded.push(frame));
     for (const [peer, outbox] of this.#outboxes) {
       for (const part of this.#plan.frames[peer]) {
         outbox.push({
@@ -161,7 +161,7 @@ export class Exchange {
   #addOwn(): boolean {
     const next = this.#unadded.shift();
     if (next === undefined) return false;
-    if (this.#sums.addOwn(next.node, next.frame)) this.#finish(next.frame);
+    if (this.#sums.addOwn(next)) this.#finish(next);
     return true;
   }
 

@@ -118,16 +118,16 @@ export class Inbox {
       const accepted = { phase, bucket, frame, place, hash, source: { ...source, position } };
       position += place.bytes.length;
       if (phase === "partial") return accepted;
-      this.fetch(accepted, accepted.source);
+      this.fetch(accepted, { source: accepted.source, to: place.byteOffset });
       return { ...accepted, source: null };
     });
   }
 
-  /** Copies a frame from the peer's memory to its place. Throws E_CRC for other bytes than the peer announced. */
-  fetch(frame: Accepted, { peer, kernels, position }: Source): void {
-    const { byteOffset, bytes, firstBlock } = frame.place;
+  /** Copies a frame from the peer's memory to byte offset `to`. Throws E_CRC for other bytes than the peer announced. */
+  fetch(frame: Accepted, { source: { peer, kernels, position }, to }: { source: Source; to: number }): void {
+    const { bytes, firstBlock } = frame.place;
     kernels.hashReset();
-    kernels.fetch(byteOffset, position, bytes.length / 4, firstBlock);
+    kernels.fetch(to, position, bytes.length / 4, firstBlock);
     readHash(kernels, this.#hash);
     this.#verify(peer, frame);
   }
@@ -142,14 +142,14 @@ export class Inbox {
   }
 
   /** As fetchAdd, but the sum is divided, `to` is in the results, and `out` gets the hash of what is written. Throws E_CRC. */
-  finishSum(
+  finishFetchAdd(
     frame: Accepted,
     { peer, kernels, position }: Source,
     { to, a, divisor, out }: { to: number; a: number; divisor: number; out: BlockHash },
   ): void {
     const { bytes, firstBlock } = frame.place;
     kernels.hashReset();
-    kernels.finishSum(to, a, position, bytes.length / 4, firstBlock, divisor);
+    kernels.finishFetchAdd(to, a, position, bytes.length / 4, firstBlock, divisor);
     readHash(kernels, this.#hash);
     readSecondHash(kernels, out);
     this.#verify(peer, frame);

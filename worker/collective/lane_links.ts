@@ -130,7 +130,10 @@ class LaneLink implements Link, Lane {
       if (!this.#sendNotes()) return false;
       this.sendsByMemory = true;
     }
-    if (!turns.put(this.#way, header, payload)) return false;
+    if (!turns.put(this.#way, header, payload)) {
+      if (this.hasNews) link.trySend(this.#headerOf("wake", 0), NOTHING); // throws if there is nobody any more
+      return false;
+    }
     this.#ring(this.#way);
     return true;
   }

@@ -5,35 +5,40 @@ import type { ExchangePlan } from "./exchange_plan.ts";
 import type { Accepted, Inbox, Source } from "./inbox.ts";
 import type { Places } from "./places.ts";
 
-/** A partial sum that is still in a peer's memory. */
+/** A frame of a sum: at a byte offset of the arena, or still in a peer's memory. */
+type Sum = { readonly at: number } | Remote;
+
 interface Remote {
   readonly frame: Accepted;
   readonly source: Source;
 }
 
-/** Adds the frames of a member's own segment along the tree. */
+/** Adds the frames of a member's own segment along the tree, each as soon as all have brought their sums of it. */
 export class SegmentSums {
   readonly #frames: readonly Part[];
   /** Byte offsets of own partial sums, by tree node. */
   readonly #own = new Map<number, number>();
-  /** Which sums are there: element node · frames + frame. */
-  readonly #present: Uint8Array;
-  /** Of these, by the same element: those that are in peers' memory. */
+  /** By frame: how many sums are still to be brought. */
+  readonly #missing: Uint32Array;
+  /** Sums that are in peers' memory: element node · frames + frame. */
   readonly #remote = new Map<number, Remote>();
+  /** Slots in which frames of a peer's sum wait, each in its place. */
+  readonly #occupied = new Set<number>();
 
   constructor(
     private readonly options: { plan: ExchangePlan; places: Places; inbox: Inbox; kernels: Kernels },
   ) {
     const { plan } = options;
     this.#frames = plan.frames[plan.shape.rank];
-    this.#present = new Uint8Array(plan.shape.tree.nodes.length * this.#frames.length);
+    this.#missing = new Uint32Array(this.#frames.length);
   }
 
   /** Starts a step: nothing is there. */
   begin(): void {
     this.#own.clear();
     this.#remote.clear();
-    this.#present.fill(0);
+    this.#occupied.clear();
+    this.#missing.fill(this.options.plan.owners.size);
   }
 
   /** The own sum of `node` is at a byte offset of the arena; its frames are still to be added. */
@@ -41,89 +46,84 @@ export class SegmentSums {
     this.#own.set(node, byteOffset);
   }
 
-  /** A frame of an own sum is there. Returns true if this completes the whole sum of the frame. */
-  addOwn(node: number, frame: number): boolean {
-    return this.#arrive(node, frame);
+  /** A frame of an own sum is there. Returns true if nothing of this frame is missing any more. */
+  addOwn(frame: number): boolean {
+    return --this.#missing[frame] === 0;
   }
 
-  /** A frame of a peer's sum is there, in its place or at its source. Returns true if this completes the whole sum. */
+  /** A frame of a peer's sum is there, in its place or at its source. Returns true if nothing of it is missing any more. */
   addReceived(frame: Accepted): boolean {
     const { source, bucket } = frame;
-    if (source !== null) this.#remote.set(this.#index(bucket, frame.frame), { frame, source });
-    return this.#arrive(bucket, frame.frame);
+    if (source === null) this.#occupied.add(this.#slot(bucket));
+    else this.#remote.set(this.#index(bucket, frame.frame), { frame, source });
+    return --this.#missing[frame.frame] === 0;
   }
 
   /**
-   * Divides the whole sum of a frame by the shards, writes it to byte offset `to` of the results, and its hash to `out`.
-   * The last addition is done on the way if a summand is still in a peer's memory.
+   * Adds what was brought of a frame, divides by the shards, and writes it to byte offset `to` of the results and its hash
+   * to `out`.
    */
   finish(frame: number, { to, out }: { to: number; out: BlockHash }): void {
-    const { plan: { shape: { tree } }, inbox, kernels } = this.options;
-    const divisor = tree.leafCount;
-    const last = this.#isThere(0, frame) ? null : this.#summands(0, frame);
-    if (last !== null && last.remote !== null) {
-      const { remote, a } = last;
-      return inbox.finishSum(remote.frame, remote.source, { to, a, divisor, out });
-    }
-    if (last !== null) this.#addInto(0, frame);
-    this.#bring(0, frame);
+    const { plan: { owners, shape: { tree } }, inbox, kernels } = this.options;
     const { start, length } = this.#frames[frame];
+    const [block, divisor] = [start / HASH_BLOCK, tree.leafCount];
+    if (owners.has(0)) {
+      const at = this.#bring(0, frame);
+      kernels.hashReset();
+      kernels.finish(to, at, length, block, divisor);
+      return readHash(kernels, out);
+    }
+    const { a, b } = this.#summands(0, frame);
+    if ("source" in b) return inbox.finishFetchAdd(b.frame, b.source, { to, a, divisor, out });
     kernels.hashReset();
-    kernels.finish(to, this.#at(0, frame), length, start / HASH_BLOCK, divisor);
+    kernels.finishAdd(to, a, b.at, length, block, divisor);
     readHash(kernels, out);
   }
 
-  /** Adds the sum of `node` to its sibling, if that is there, and so on; true if only the last addition is left, or none. */
-  #arrive(node: number, frame: number): boolean {
-    const { tree } = this.options.plan.shape;
-    this.#present[this.#index(node, frame)] = 1;
-    const { parent } = tree.nodes[node];
-    if (parent < 0) return true;
-    if (!this.#isThere(tree.sibling(node), frame)) return false;
-    if (parent === 0) return true;
-    this.#addInto(parent, frame);
-    return this.#arrive(parent, frame);
+  /** The sum of a node: as it was brought, or that of its parts. */
+  #sum(node: number, frame: number): Sum {
+    const { plan: { owners }, inbox, kernels } = this.options;
+    if (owners.has(node)) return this.#remote.get(this.#index(node, frame)) ?? { at: this.#at(node, frame) };
+    const { a, b } = this.#summands(node, frame);
+    const to = this.#at(node, frame);
+    if ("source" in b) inbox.fetchAdd(b.frame, b.source, { to, a });
+    else kernels.add(to, a, b.at, this.#frames[frame].length);
+    return { at: to };
   }
 
-  #addInto(parent: number, frame: number): void {
-    const { inbox, kernels } = this.options;
-    const { a, b, remote } = this.#summands(parent, frame);
-    const to = this.#at(parent, frame);
-    if (remote === null) kernels.add(to, a, b, this.#frames[frame].length);
-    else inbox.fetchAdd(remote.frame, remote.source, { to, a });
+  /** The parts of a node, of which at most one is still in a peer's memory. */
+  #summands(node: number, frame: number): { a: number; b: Sum } {
+    const { left, right } = this.options.plan.shape.tree.nodes[node];
+    const [a, b] = [this.#sum(left, frame), this.#sum(right, frame)];
+    if ("at" in a) return { a: a.at, b };
+    return "at" in b ? { a: b.at, b: a } : { a: this.#bring(left, frame), b };
   }
 
-  /** Where the parts of `parent` are: at `a` and `b`, or at `a` and in a peer's memory. Only one is left there. */
-  #summands(parent: number, frame: number): { a: number; b: number; remote: Remote | null } {
-    const { left, right } = this.options.plan.shape.tree.nodes[parent];
-    const remote = this.#remote.get(this.#index(right, frame));
-    const other = this.#remote.get(this.#index(left, frame));
-    const [a, b] = [this.#at(left, frame), this.#at(right, frame)];
-    if (remote === undefined) {
-      return other === undefined ? { a, b, remote: null } : { a: b, b: a, remote: other };
-    }
-    if (other !== undefined) this.#bring(left, frame);
-    return { a, b, remote };
-  }
-
-  /** Copies a sum to this member, if it is in a peer's memory. */
-  #bring(node: number, frame: number): void {
+  /** Copies a sum that was brought to this member, unless it is here; returns where it is. */
+  #bring(node: number, frame: number): number {
+    const at = this.#at(node, frame);
     const remote = this.#remote.get(this.#index(node, frame));
-    if (remote === undefined) return;
-    this.options.inbox.fetch(remote.frame, remote.source);
-    this.#remote.delete(this.#index(node, frame));
+    if (remote !== undefined) this.options.inbox.fetch(remote.frame, { source: remote.source, to: at });
+    return at;
   }
 
-  #isThere(node: number, frame: number): boolean {
-    return this.#present[this.#index(node, frame)] === 1;
+  /**
+   * Where a frame of the sum of `node` is in this member's arena, or is to be. What is there only until the frame is
+   * finished is at the start of its slot, which so stays in the caches.
+   */
+  #at(node: number, frame: number): number {
+    const { start } = this.#frames[frame];
+    const own = this.#own.get(node);
+    if (own !== undefined) return own + 4 * start;
+    const base = this.options.places.scratchBase(node);
+    return base + 4 * (this.#occupied.has(this.#slot(node)) ? start : this.#frames[0].start);
+  }
+
+  #slot(node: number): number {
+    return this.options.plan.slots.get(node) ?? -1;
   }
 
   #index(node: number, frame: number): number {
     return node * this.#frames.length + frame;
-  }
-
-  /** Where a frame of the sum of `node` is in this member's arena, or is to be. */
-  #at(node: number, frame: number): number {
-    return (this.#own.get(node) ?? this.options.places.scratchBase(node)) + 4 * this.#frames[frame].start;
   }
 }

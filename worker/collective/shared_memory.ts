@@ -139,35 +139,26 @@ export class MappedMemory {
   }
 }
 
-/**
- * Sleeps until another thread or process calls `futexWake` for the same word of an exposed memory, at most `ms`; not at
- * all if the word is not `value`, and maybe for no reason.
- */
-export function futexWait(
-  memory: WebAssembly.Memory,
-  byteOffset: number,
-  { value, ms }: { value: number; ms: number },
-): void {
-  const timeout = new BigInt64Array([BigInt(Math.floor(ms / 1000)), BigInt(Math.round(ms % 1000 * 1e6))]);
-  futex(memory, byteOffset, { operation: FUTEX_WAIT, value, timeout });
-}
+/** A word of an exposed memory on which threads of several processes sleep and wake each other. */
+export class Futex {
+  readonly #address: bigint;
+  readonly #timeout = new BigInt64Array(2); // seconds, nanoseconds
 
-/** Wakes one thread that sleeps in `futexWait` for this word. */
-export function futexWake(memory: WebAssembly.Memory, byteOffset: number): void {
-  futex(memory, byteOffset, { operation: FUTEX_WAKE, value: 1, timeout: null });
-}
+  constructor(memory: WebAssembly.Memory, byteOffset: number) {
+    this.#address = addressOf(memory) + BigInt(byteOffset);
+  }
 
-function futex(
-  memory: WebAssembly.Memory,
-  byteOffset: number,
-  { operation, value, timeout }: {
-    operation: number;
-    value: number;
-    timeout: BigInt64Array<ArrayBuffer> | null;
-  },
-): void {
-  const address = addressOf(memory) + BigInt(byteOffset);
-  loadLibc()?.syscall(SYS_FUTEX, address, operation, value, timeout, 0n, 0);
+  /** Sleeps until someone wakes, at most `ms`; not at all if the word is not `value`, and maybe for no reason. */
+  wait(value: number, ms: number): void {
+    this.#timeout[0] = BigInt(Math.floor(ms / 1000));
+    this.#timeout[1] = BigInt(Math.round(ms % 1000 * 1e6));
+    loadLibc()?.syscall(SYS_FUTEX, this.#address, FUTEX_WAIT, value, this.#timeout, 0n, 0);
+  }
+
+  /** Wakes one thread that sleeps in `wait`. */
+  wake(): void {
+    loadLibc()?.syscall(SYS_FUTEX, this.#address, FUTEX_WAKE, 1, null, 0n, 0);
+  }
 }
 
 /** A file of the right size that can never shrink under its readers, and with the right token. */

@@ -1,6 +1,6 @@
 import { HEADER_BYTES } from "./codec.ts";
 import type { Bytes, Received } from "./link.ts";
-import { futexWait, futexWake } from "./shared_memory.ts";
+import { Futex } from "./shared_memory.ts";
 
 /** Bytes of the second part of a message that fit into a slot: the hashes of eight frames. */
 export const SLOT_PAYLOAD = 128;
@@ -23,8 +23,10 @@ const AWAKE = 0, LISTENS = 1, POLLS = 2;
 export class Turns {
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
+  readonly #bell: Futex;
 
   constructor(readonly memory: WebAssembly.Memory) {
+    this.#bell = new Futex(memory, 4 * BELL);
     this.#words = new Int32Array(memory.buffer);
     this.#bytes = new Uint8Array(memory.buffer);
   }
@@ -83,7 +85,7 @@ export class Turns {
   ring(): boolean {
     Atomics.add(this.#words, BELL, 1);
     const state = Atomics.load(this.#words, STATE);
-    if (state === LISTENS) futexWake(this.memory, 4 * BELL);
+    if (state === LISTENS) this.#bell.wake();
     return state !== POLLS;
   }
 
@@ -91,7 +93,7 @@ export class Turns {
   listen(isReady: () => boolean, ms: number): void {
     const heard = Atomics.load(this.#words, BELL);
     Atomics.store(this.#words, STATE, LISTENS);
-    if (!isReady()) futexWait(this.memory, 4 * BELL, { value: heard, ms });
+    if (!isReady()) this.#bell.wait(heard, ms);
     Atomics.store(this.#words, STATE, AWAKE);
   }
 

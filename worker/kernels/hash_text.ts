@@ -69,7 +69,6 @@ const foldIn = (sum: string) =>
 /** A kernel that hashes numbers block by block while it does something else with them. */
 interface HashingKernel {
   name: string;
-
   /** Locals that hold a pointer each; all move on together. */
   pointers: string[];
   /** Further parameters, after the number of the first block. */
@@ -194,11 +193,23 @@ const finish = hashingKernel({
   useOne: `(f32.store $result (local.get $dst) (f32.div (f32.load (local.get $a)) (local.get $s)))`,
 });
 
-const quotient = (a: string, at: string) => `(f32x4.div (f32x4.add ${a} ${at}) (f32x4.splat (local.get $s)))`;
+const quotient = (a: string, b: string) => `(f32x4.div (f32x4.add ${a} ${b}) (f32x4.splat (local.get $s)))`;
+
+/** dst = (a + b) / s in the result memory, with its hash. */
+const finishAdd = hashingKernel({
+  name: "finishAdd",
+  pointers: ["$dst", "$a", "$b"],
+  scalars: [{ name: "$s", type: "f32" }],
+  load: (i) =>
+    quotient(`(v128.load offset=${16 * i} (local.get $a))`, `(v128.load offset=${16 * i} (local.get $b))`),
+  use: (i) => `(v128.store $result offset=${16 * i} (local.get $dst) (local.get $v${i}))`,
+  useOne: `(f32.store $result (local.get $dst)
+    (f32.div (f32.add (f32.load (local.get $a)) (f32.load (local.get $b))) (local.get $s)))`,
+});
 
 /** dst = (a + a peer's numbers) / s in the result memory; hashed are what was read of the peer and, apart, dst. */
-const finishSum = hashingKernel({
-  name: "finishSum",
+const finishFetchAdd = hashingKernel({
+  name: "finishFetchAdd",
   pointers: ["$dst", "$a", "$src"],
   scalars: [{ name: "$s", type: "f32" }],
   load: (i) => `(v128.load $peer offset=${16 * i} (local.get $src))`,
@@ -219,7 +230,7 @@ const lanesOf = (total: string, first: number) =>
  * `hash(ptr, n, block)` adds to the running total the hashes of the blocks that n > 0 numbers at ptr make; the first of
  * them is block number `block` of its flat array, and only the last may be short. A block's hash depends on its
  * bytes, length and number, and the total is a sum over blocks, in 32-bit lanes: parts may come in any order.
- * `fetch`, `fetchAdd`, `finish` and `finishSum` do so with the numbers that pass through their registers.
+ * `fetch`, `fetchAdd`, `finish`, `finishAdd` and `finishFetchAdd` do so with the numbers that pass through their registers.
  * `hashReset()` empties both totals; `hashLane(i)` reads lane i of the first, lane i − 4 of the second.
  */
 export const hashText = `
@@ -229,4 +240,4 @@ ${TOTALS.map((total) => `(global ${total} (mut v128) (v128.const i32x4 0 0 0 0))
 (func (export "hashLane") (param $i i32) (result i32)
   ${TOTALS.map((total, i) => lanesOf(total, 4 * i)).join("\n")}
   (i32.const 0))
-${[hash, fetch, fetchAdd, finish, finishSum].join("\n")}`;
+${[hash, fetch, fetchAdd, finish, finishAdd, finishFetchAdd].join("\n")}`;

@@ -41,11 +41,13 @@ export interface Kernels {
   hash(a: number, n: number, block: number): void;
   /** dst = a / s in the result memory, and the running hash takes the n > 0 quotients, as `hash` does. */
   finish(dst: number, a: number, n: number, block: number, s: number): void;
+  /** dst = (a + b) / s, as `finish` otherwise. */
+  finishAdd(dst: number, a: number, b: number, n: number, block: number, s: number): void;
   /**
    * dst = (a + n > 0 numbers of the peer's memory at src) / s in the result memory. The running hash takes what was read, a
    * second one the quotients.
    */
-  finishSum(dst: number, a: number, src: number, n: number, block: number, s: number): void;
+  finishFetchAdd(dst: number, a: number, src: number, n: number, block: number, s: number): void;
   /** dst = n > 0 numbers of the peer's memory at src, and the running hash takes what was read, as `hash` does. */
   fetch(dst: number, src: number, n: number, block: number): void;
   /** dst = a + what `fetch` would read; dst may be a. The running hash takes what was read. */
@@ -77,7 +79,8 @@ const NAMES = [
   "hashReset",
   "hash",
   "finish",
-  "finishSum",
+  "finishAdd",
+  "finishFetchAdd",
   "fetch",
   "fetchAdd",
   "hashLane",

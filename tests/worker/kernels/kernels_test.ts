@@ -197,7 +197,7 @@ Deno.test("kernels.fetch() and fetchAdd() take a peer's numbers, tails included,
   );
 });
 
-Deno.test("kernels.finish() and finishSum() divide into the result arena and hash what they write and read", () => {
+Deno.test("kernels.finish(), finishAdd() and finishFetchAdd() divide into the result arena and hash what they write and read", () => {
   const finished = (n: number, kernel: () => void) => {
     out.view.fill(-7, n, n + 8);
     laneKernels.hashReset();
@@ -217,9 +217,14 @@ Deno.test("kernels.finish() and finishSum() divide into the result arena and has
       );
       assert.deepEqual(lanes(0), [...hashReference(mean, block)]);
       const sum = addReference(x, y).map((value) => value / shards);
-      const finishSum = () =>
-        laneKernels.finishSum(out.byteOffset, a.byteOffset, theirs.byteOffset, n, block, shards);
-      assertSameBits(finished(n, finishSum), sum);
+      b.view.set(y);
+      const finishAdd = () =>
+        laneKernels.finishAdd(out.byteOffset, a.byteOffset, b.byteOffset, n, block, shards);
+      assertSameBits(finished(n, finishAdd), sum);
+      assert.deepEqual(lanes(0), [...hashReference(sum, block)]);
+      const finishFetchAdd = () =>
+        laneKernels.finishFetchAdd(out.byteOffset, a.byteOffset, theirs.byteOffset, n, block, shards);
+      assertSameBits(finished(n, finishFetchAdd), sum);
       assert.deepEqual(lanes(0), [...hashReference(y, block)]);
       assert.deepEqual(lanes(4), [...hashReference(sum, block)]);
     }),
