@@ -162,7 +162,7 @@ export class Socket {
    * Takes the next message of two frames without an intermediate copy: the first goes into `header`, the
    * second into the view that `place` returns for it (null: it is thrown away). Returns the frames' sizes as
    * they were sent, which the caller must compare: what is longer than its view is cut off. `payload` is −1
-   * where the message had one frame. Null: no message.
+   * where the message had one frame. Null: no message. What `place` throws is passed on, and the message is gone.
    */
   tryReceiveInto(
     header: Frame,
@@ -171,9 +171,12 @@ export class Socket {
     const headerBytes = this.#receiveInto(header);
     if (headerBytes < 0) return null;
     if (!this.#hasMore()) return { header: headerBytes, payload: -1 };
-    const payload = this.#receiveInto(place(headerBytes) ?? EMPTY);
-    while (this.#hasMore()) this.#receiveInto(EMPTY);
-    return { header: headerBytes, payload };
+    try {
+      const payload = this.#receiveInto(place(headerBytes) ?? EMPTY);
+      return { header: headerBytes, payload };
+    } finally {
+      while (this.#hasMore()) this.#receiveInto(EMPTY); // also where `place` throws: the next message starts afresh
+    }
   }
 
   /** Reports what happens to the socket's connections at `endpoint` (`inproc://NAME`): see `Monitor`. */

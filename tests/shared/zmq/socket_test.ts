@@ -79,6 +79,23 @@ zmqTest(
   },
 );
 
+zmqTest(
+  "Socket.tryReceiveInto() passes on what the choice throws, and reads the next message whole",
+  async () => {
+    await withPair(({ a, b }) => {
+      a.trySend([new Uint8Array([1]), new Uint8Array(3), new Uint8Array(2)]);
+      a.trySend([new Uint8Array([2]), new Uint8Array(4)]);
+      const header = new Uint8Array(1), region = new Uint8Array(4);
+      assert.throws(() =>
+        b.tryReceiveInto(header, () => {
+          throw new RangeError("no such place");
+        }), RangeError);
+      assert.deepEqual(b.tryReceiveInto(header, () => region), { header: 1, payload: 4 });
+      assert.equal(header[0], 2);
+    });
+  },
+);
+
 zmqTest("Socket.trySend() returns false when the queue is full, and goes on when there is room", async () => {
   const context = new Context();
   const pull = context.socket("pull", { rcvHwm: 2 });
