@@ -28,7 +28,8 @@ interface Member {
 
 interface World {
   members: Member[];
-  close(): Promise<void>;
+  /** Closes these members, all if not given. */
+  close(open?: readonly Member[]): Promise<void>;
 }
 
 /** What a member brings that holds one shard or more, with arenas of its own as in a process. */
@@ -93,8 +94,8 @@ function makeWorld(worldSize: number): World {
   const members = ranks.map((rank) => makeMember(rank, { worldSize, directory: ipc.endpoint("d") }));
   return {
     members,
-    close: async () => {
-      await Promise.all(members.map(({ collective }) => collective.close()));
+    close: async (open = members) => {
+      await Promise.all(open.map(({ collective }) => collective.close()));
       ipc.remove();
     },
   };
@@ -134,6 +135,23 @@ Deno.test("CollectiveClient.abort() ends a reduction that waits for a peer, and 
   assert.deepEqual(first, await aloneResult());
   assert.deepEqual(second, first);
   await close();
+});
+
+Deno.test("CollectiveClient.begin() names the peer that is gone also where frames stay in memory", async () => {
+  const { members, close } = makeWorld(2);
+  await Promise.all(members.map(({ configure }) => configure(1)));
+  for (let step = 0; step < 3; step++) await reduceStep(members, step);
+  const [gone, waiting] = members;
+  const reduction = waiting.collective.begin({ step: 3, attempt: 0 });
+  for (const { node, byteOffset } of waiting.own) waiting.collective.announce(node, byteOffset);
+  await Promise.all([
+    gone.collective.close(),
+    assert.rejects(
+      reduction,
+      (error) => error instanceof PeerError && error.code === "E_LINK" && error.rank === 0,
+    ),
+  ]);
+  await close([waiting]);
 });
 
 Deno.test("CollectiveClient gives the same bits between hosts, encrypted, and names the peer whose link is lost", async () => {
