@@ -14,6 +14,11 @@ const POLLIN = 1, POLLOUT = 2;
 const ITEM_BYTES = Deno.build.os === "windows" ? 24 : 16;
 const EVENTS_OFFSET = Deno.build.os === "windows" ? 16 : 12;
 const WAKE = [new Uint8Array(0)];
+/**
+ * Deno has 32 threads for all that a JavaScript thread waits for at a time. A wait without end gives its own back now and
+ * then, so that more than so many pollers hold each other up, and not for ever.
+ */
+const LONGEST_MS = 500;
 
 /**
  * Waits for sockets on a thread of its own, so that JavaScript goes on running. The sockets belong to it
@@ -74,7 +79,8 @@ export class Poller {
         this.#writeItem(lent.length, { address: Deno.UnsafePointer.value(socket.lend()), wanted });
         lent.push(socket);
       }
-      this.#pending = this.#zmq.zmq_poll(this.#items.buffer, lent.length, BigInt(timeoutMs));
+      const limit = BigInt(timeoutMs < 0 ? LONGEST_MS : timeoutMs);
+      this.#pending = this.#zmq.zmq_poll(this.#items.buffer, lent.length, limit);
       await this.#pending;
     } finally {
       this.#pending = null;

@@ -29,6 +29,8 @@ export interface ZmqLinksOptions {
    * on one host; others are linked over tcp.
    */
   endpoints: readonly string[];
+  /** The ranks that this member has links to; all if not given. */
+  peers?: ReadonlySet<number>;
   /** For members on other hosts. */
   tcp?: TcpLinks;
 }
@@ -68,31 +70,22 @@ class SocketLinks implements ZmqLinks {
   readonly #context = new Context();
   readonly #pairs = new Map<number, PairSocket>();
   readonly #poller: Poller;
-  /** Waits for news of connections, also while nobody waits for frames. */
-  readonly #watchPoller: Poller;
-  readonly #zap: ZapHandler | null;
-  readonly #watching: Promise<void>;
-  #closing = false;
+  readonly #doorkeeper: Doorkeeper | null;
 
   constructor(private readonly options: ZmqLinksOptions) {
-    const { endpoints, rank, tcp } = options;
+    const { endpoints, rank, peers, tcp } = options;
     this.ports = endpoints.map(() => 0);
-    const admitted = tcp?.keys?.publicKeys;
-    this.#zap = admitted === undefined ? null : new ZapHandler(
-      this.#context,
-      ({ domain, publicKey }) =>
-        publicKey !== null && publicKey === admitted[Number(domain)] ? "member" : null,
-    );
+    this.#doorkeeper = tcp?.keys === undefined || tcp.keys === null
+      ? null
+      : new Doorkeeper(this.#context, tcp.keys.publicKeys);
     for (let peer = 0; peer < endpoints.length; peer++) {
-      if (peer === rank) continue;
+      if (peer === rank || peers?.has(peer) === false) continue;
       this.#pairs.set(
         peer,
         areOnOneHost(endpoints[rank], endpoints[peer]) ? this.#onOneHost(peer) : this.#remote(peer),
       );
     }
     this.#poller = new Poller(this.#context);
-    this.#watchPoller = new Poller(this.#context);
-    this.#watching = Promise.resolve().then(() => this.#watch());
   }
 
   get byRank(): ReadonlyMap<number, Link> {
@@ -145,10 +138,17 @@ class SocketLinks implements ZmqLinks {
   }
 
   async wait({ from, to }: LinkInterest): Promise<void> {
-    if ([...from, ...to].some((peer) => this.#pairs.get(peer)?.isLost)) return; // the next use says so
+    if (this.#hasLost([...from, ...to])) return; // the next use says so
     const socketsOf = (ranks: readonly number[]): Socket[] =>
       ranks.flatMap((peer) => this.#pairs.get(peer)?.socket ?? []);
-    await this.#poller.wait(-1, { readable: socketsOf(from), writable: socketsOf(to) });
+    const news = [...this.#pairs.values()].map((pair) => pair.news);
+    await this.#poller.wait(-1, { readable: [...socketsOf(from), ...news], writable: socketsOf(to) });
+    for (const pair of this.#pairs.values()) pair.watch();
+  }
+
+  #hasLost(ranks: readonly number[]): boolean {
+    for (const pair of this.#pairs.values()) pair.watch();
+    return ranks.some((peer) => this.#pairs.get(peer)?.isLost);
   }
 
   wake(): void {
@@ -156,25 +156,42 @@ class SocketLinks implements ZmqLinks {
   }
 
   async close(): Promise<void> {
-    this.#closing = true;
-    this.#watchPoller.wake();
-    await this.#watching;
-    await this.#watchPoller.close();
+    await this.#doorkeeper?.close();
     await this.#poller.close();
     await this.#context.close();
   }
+}
 
-  async #watch(): Promise<void> {
-    const pairs = [...this.#pairs.values()];
-    const readable = pairs.map(({ news }) => news);
-    if (this.#zap !== null) readable.push(this.#zap.socket);
+/** Lets each member in by the port that was opened for it, at any time: also while nobody waits for frames. */
+class Doorkeeper {
+  readonly #zap: ZapHandler;
+  readonly #poller: Poller;
+  readonly #serving: Promise<void>;
+  #closing = false;
+
+  /** `publicKeys`: by rank; a socket's ZAP domain is the rank that it is for. */
+  constructor(context: Context, publicKeys: readonly string[]) {
+    this.#zap = new ZapHandler(
+      context,
+      ({ domain, publicKey }) =>
+        publicKey !== null && publicKey === publicKeys[Number(domain)] ? "member" : null,
+    );
+    this.#poller = new Poller(context);
+    this.#serving = this.#serve();
+  }
+
+  async #serve(): Promise<void> {
     while (!this.#closing) {
-      this.#zap?.answer();
-      const lost = pairs.filter(({ isLost }) => isLost).length;
-      for (const pair of pairs) pair.watch();
-      if (pairs.filter(({ isLost }) => isLost).length > lost) this.wake();
-      await this.#watchPoller.wait(-1, { readable });
+      this.#zap.answer();
+      await this.#poller.wait(-1, { readable: [this.#zap.socket] });
     }
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#poller.wake();
+    await this.#serving;
+    await this.#poller.close();
   }
 }
 
