@@ -88,7 +88,8 @@ export class ShardTrainer {
       { length: Accumulator.bufferCount(tree, Array(V).keys()) },
       (_, i) => `sum${i}`,
     );
-    const scratch = Math.ceil(scratchGradients * size) + 2 * V * ATOM; // segments are whole atoms
+    // Segments are whole hash blocks of four atoms, on two levels where members are more than eight.
+    const scratch = Math.ceil(scratchGradients * size) + 8 * V * ATOM;
     const lengths: Record<string, number> = { slice: sliced ? size : 0, scratch };
     for (const name of buffers) lengths[name] = size;
     const partials = Arena.create(lengths);

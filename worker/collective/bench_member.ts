@@ -6,9 +6,9 @@ import { Arena } from "../arena.ts";
 import { compileKernels } from "../kernels/kernels.ts";
 import type { Collective } from "./collective.ts";
 import { Exposures } from "./exposures.ts";
-import { ExchangePlan } from "./exchange_plan.ts";
 import { NONCE_BYTES } from "./codec.ts";
 import { makeReducer } from "./make_reducer.ts";
+import { planExchanges, scratchLength } from "./plan_exchanges.ts";
 
 /** What a member of the benchmark is told. Each of `endpoints.length` members brings one gradient of `elements` numbers. */
 export const benchSetup = z.strictObject({
@@ -42,12 +42,12 @@ class BenchMember {
   static async start({ rank, endpoints, elements, frameElements }: BenchSetup): Promise<BenchMember> {
     const tree = new ReductionTree(endpoints.length);
     const nodes = endpoints.map((_, leaf) => [tree.leaf(leaf)]);
-    const plan = new ExchangePlan({ tree, nodes, rank, elements, frameElements });
+    const plans = planExchanges({ tree, nodes, rank, elements, frameElements });
     const arena = Arena.create({
       gradient: elements,
-      scratch: plan.scratchLength,
+      scratch: scratchLength(plans),
       reduced: elements,
-      squares: plan.squaresLength,
+      squares: plans[0].squaresLength,
     });
     arena.adviseHugePages();
     const gradient = arena.region("gradient");

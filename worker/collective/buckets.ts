@@ -13,16 +13,17 @@ export interface Part {
 export const FRAME_ELEMENTS = 65_536;
 
 /**
- * Cuts a gradient of `elements` numbers into one segment for each member, equal but for one block of 64 KiB; ends lie at
- * multiples of a block, so that hashes and atoms belong to one member. Members beyond the blocks get empty segments.
+ * Cuts a part of a gradient, which starts at a multiple of a block of 64 KiB, into one segment for each of `count` members,
+ * equal but for one block; ends lie at multiples of a block too, so that hashes and atoms belong to one member. Members
+ * beyond the blocks get empty segments.
  */
-export function segmentsOf(elements: number, memberCount: number): Part[] {
-  const blocks = Math.ceil(elements / HASH_BLOCK);
-  const end = (member: number) => Math.min(elements, Math.floor(blocks * member / memberCount) * HASH_BLOCK);
-  return Array.from({ length: memberCount }, (_, member) => {
-    const start = end(member);
-    return { start, length: end(member + 1) - start };
-  });
+export function segmentsOf({ start, length }: Part, count: number): Part[] {
+  const blocks = Math.ceil(length / HASH_BLOCK);
+  const end = (member: number) => Math.min(length, Math.floor(blocks * member / count) * HASH_BLOCK);
+  return Array.from({ length: count }, (_, member) => ({
+    start: start + end(member),
+    length: end(member + 1) - end(member),
+  }));
 }
 
 /** Cuts a segment into the frames that carry it; `frameElements` is a multiple of a hash block. */

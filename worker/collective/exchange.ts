@@ -20,6 +20,31 @@ export interface ExchangeOptions extends ExchangeMemory {
   generation: number;
 }
 
+/** What a reduction is driven by: an exchange, or several that make up one. */
+export interface Exchanging {
+  /** Starts the reduction of a step. Frames of the peers may be waiting already. */
+  begin(key: StepKey): void;
+  /** The own partial sum of tree node `node` is complete, at a byte offset of its arena; it stays there until COMMIT. */
+  announce(node: number, byteOffset: number): void;
+  /** Forgets the reduction under way. Afterwards nothing refers to the arenas. */
+  abort(): void;
+  /**
+   * Adds, receives and sends a little of what is possible now; false if nothing was. Throws E_CRC, E_SHORT, E_DECODE or
+   * E_STALE for a frame that must not be, naming rank and step: then the reduction is to be aborted.
+   */
+  pump(): boolean;
+  /** True when the result is complete and all that the others need has been handed over. */
+  readonly done: boolean;
+  /** Who still owes frames, and for whom frames are waiting. */
+  readonly interest: LinkInterest;
+  /** Whether only peers are waited for. */
+  readonly isAnnounced: boolean;
+  /** Of the reduction that is `done`. */
+  readonly result: Reduced;
+  /** Frames that were not taken, since the exchange was made. */
+  readonly dropped: DroppedFrames;
+}
+
 /**
  * The all-reduce of one generation, as seen by one member. It never blocks: `pump` does what can be done now.
  *
@@ -27,7 +52,7 @@ export interface ExchangeOptions extends ExchangeMemory {
  * the tree, divides by the number of shards, and sends the result and the square sums of its atoms to all. Own partial
  * sums are only read. The tree is fixed, and so is every bit of the result, whoever the members are.
  */
-export class Exchange {
+export class Exchange implements Exchanging {
   readonly #plan: ExchangePlan;
   readonly #places: Places;
   readonly #inbox: Inbox;
@@ -51,20 +76,20 @@ export class Exchange {
     this.#inbox = new Inbox({ plan, places: this.#places, nonce });
     this.#sums = new SegmentSums({ ...options, places: this.#places, inbox: this.#inbox });
     for (const [peer, link] of links.byRank) {
+      if (!plan.level.members.includes(peer)) continue;
       this.#outboxes.set(peer, new Outbox(link, { rank: plan.shape.rank, nonce }));
     }
     const { buffer, byteOffset } = squares.view;
     this.#squares = new Float64Array(buffer, byteOffset, plan.squaresLength / 2);
   }
 
-  /** Starts the reduction of a step. Frames of the peers may be waiting already. */
   begin({ step, attempt }: StepKey): void {
-    const { segments, frames, shape, sendsResults } = this.#plan;
+    const { segments, frames, owners, shape, sendsResults } = this.#plan;
     this.abort();
     const key: ReductionKey = { generation: this.options.generation, step, attempt };
     this.#inbox.begin(key);
     this.#gradHash.fill(0);
-    this.#unfinished = this.#ownFrames.length;
+    this.#unfinished = owners.size === 0 ? 0 : this.#ownFrames.length;
     this.#unannounced = shape.nodes[shape.rank].length;
     for (const [peer, outbox] of this.#outboxes) {
       outbox.begin(key);
@@ -75,7 +100,6 @@ export class Exchange {
     }
   }
 
-  /** The own partial sum of tree node `node` is complete, at a byte offset of its arena; it stays there until COMMIT. */
   announce(node: number, byteOffset: number): void {
     this.#sums.setOwn(node, byteOffset);
     this.#unannounced--;
@@ -91,7 +115,6 @@ export class Exchange {
     }
   }
 
-  /** Forgets the reduction under way. Afterwards nothing refers to the arenas. */
   abort(): void {
     this.#sums.begin();
     this.#unadded.length = 0;
@@ -100,38 +123,34 @@ export class Exchange {
     this.#unfinished = 0;
   }
 
-  /** True when the result is complete and all that the others need has been handed over. */
   get done(): boolean {
     const { from, to } = this.interest;
     return this.#unfinished === 0 && from.length === 0 && to.length === 0;
   }
 
-  /** Who still owes frames, and for whom frames are waiting. */
   get interest(): LinkInterest {
     const from = [...this.#owed.keys()];
     const to = [...this.#outboxes].filter(([, outbox]) => !outbox.isEmpty).map(([peer]) => peer);
     return { from, to };
   }
 
-  /** Whether only peers are waited for. */
   get isAnnounced(): boolean {
     return this.#unannounced === 0;
   }
 
-  /** Of the reduction that is `done`. */
+  /** Of all results that this member has. */
+  get gradHash(): BlockHash {
+    return this.#gradHash;
+  }
+
   get result(): Reduced {
     return { gradHash: hashHex(this.#gradHash), gradNorm: gradientNorm(this.#squares) };
   }
 
-  /** Frames that were not taken, since the exchange was made. */
   get dropped(): DroppedFrames {
     return this.#inbox.dropped;
   }
 
-  /**
-   * Adds, receives and sends a little of what is possible now; false if nothing was. Throws E_CRC, E_SHORT, E_DECODE or
-   * E_STALE for a frame that must not be, naming rank and step: then the reduction is to be aborted.
-   */
   pump(): boolean {
     let worked = this.#addOwn();
     // What comes from a member that owes nothing belongs to the next step, and waits for its begin.
@@ -169,6 +188,11 @@ export class Exchange {
   #finish(frame: number): void {
     const { resultKernels, reduced } = this.options;
     const part = this.#ownFrames[frame];
+    if (!this.#plan.level.finishes) {
+      this.#sums.addUp(frame);
+      this.#unfinished--;
+      return;
+    }
     const to = reduced.byteOffset + 4 * part.start;
     const hash = new Uint32Array(4);
     this.#sums.finish(frame, { to, out: hash });
@@ -178,15 +202,32 @@ export class Exchange {
       this.#squares[(part.start + at) / ATOM] = resultKernels.squares(to + 4 * at, length);
     }
     this.#unfinished--;
-    if (this.#plan.sendsResults) this.#sendResult(part, hash);
+    if (!this.#plan.sendsResults) return;
+    this.#sendResult(part, hash);
+    if (this.#unfinished === 0) this.#sendSquares();
   }
 
-  #sendResult(part: Part, hash: BlockHash): void {
+  /** Byte offsets of the sums of the own segment, by tree node, once all are there; null before, and where they are finished. */
+  get sums(): ReadonlyMap<number, number> | null {
+    if (this.#plan.level.finishes || this.#unfinished > 0 || !this.isAnnounced) return null;
+    return new Map(this.#plan.level.roots.map((root) => [root, this.#sums.rootBase(root)]));
+  }
+
+  /** The results of the own segment are there, and hash to `hash`: sends them. */
+  publish(hash: BlockHash): void {
+    addHash(this.#gradHash, hash);
+    if (this.#ownFrames.length === 0) return;
+    for (const part of this.#ownFrames) this.#sendResult(part);
+    this.#sendSquares();
+  }
+
+  #sendResult(part: Part, hash?: BlockHash): void {
     const place = this.#places.result(part);
-    const squares = this.#places.squares(this.#plan.shape.rank);
-    for (const outbox of this.#outboxes.values()) {
-      outbox.push({ phase: "result", bucket: 0, place, hash });
-      if (this.#unfinished === 0) outbox.push({ phase: "squares", bucket: 0, place: squares });
-    }
+    for (const outbox of this.#outboxes.values()) outbox.push({ phase: "result", bucket: 0, place, hash });
+  }
+
+  #sendSquares(): void {
+    const place = this.#places.squares(this.#plan.shape.rank);
+    for (const outbox of this.#outboxes.values()) outbox.push({ phase: "squares", bucket: 0, place });
   }
 }

@@ -14,6 +14,20 @@ export interface ExchangeShape {
   elements: number;
   /** The largest frame, a multiple of 16,384 numbers; 65,536 (256 KiB) if not given. */
   frameElements?: number;
+  /** Where this is only a part of the whole exchange; see planExchanges. */
+  level?: Level;
+}
+
+/** An exchange among some members, of which each that is a holder finishes a segment of a part of the gradient. */
+export interface Level {
+  /** Their ranks, and those of them that get segments. */
+  readonly members: readonly number[];
+  readonly holders: readonly number[];
+  /** The tree nodes whose sums it ends with: the root alone, or what these members can add among themselves. */
+  readonly roots: readonly number[];
+  /** Whether the sum is that of all, to be divided; if not, others go on with the sums. */
+  readonly finishes: boolean;
+  readonly part: Part;
 }
 
 /**
@@ -36,15 +50,19 @@ export class ExchangePlan {
   /** Slots of one segment each. */
   readonly slotCount: number;
 
+  readonly level: Level;
+
   /** Throws E_DECODE if a leaf is dealt to no member or to several. */
   constructor(readonly shape: ExchangeShape) {
     const { tree, nodes, elements } = shape;
-    this.sendsResults = elements > HASH_BLOCK;
-    const everything = { start: 0, length: elements };
-    this.segments = this.sendsResults ? segmentsOf(elements, nodes.length) : nodes.map(() => everything);
+    const ranks = [...nodes.keys()];
+    const whole: Part = { start: 0, length: elements };
+    this.level = shape.level ?? { members: ranks, holders: ranks, roots: [0], finishes: true, part: whole };
+    this.sendsResults = shape.level !== undefined || elements > HASH_BLOCK;
+    this.segments = this.sendsResults ? segmentsOfHolders(this.level, ranks) : nodes.map(() => whole);
     this.frames = this.segments.map((segment) => framesOf(segment, shape.frameElements ?? FRAME_ELEMENTS));
     this.owners = new Map(nodes.flatMap((own, rank) => own.map((node) => [node, rank])));
-    checkCover(tree, nodes);
+    checkCover(tree, { roots: this.level.roots, nodes: nodes.flat() });
     const slots = new Map<number, number>();
     let next = 0;
     const assign = (node: number): void => {
@@ -56,7 +74,7 @@ export class ExchangePlan {
       assign(right);
       slots.set(node, slots.get(left) ?? slots.get(right) ?? next++);
     };
-    assign(0);
+    for (const root of this.level.roots) assign(root);
     this.slots = slots;
     this.slotCount = next;
   }
@@ -87,22 +105,34 @@ export class ExchangePlan {
       const { left, right } = tree.nodes[node];
       return `[${describe(left)} + ${describe(right)}] in #${this.slots.get(node)}`;
     };
-    return `rank ${rank} finishes ${start}..${start + length}: ${describe(0)}`;
+    const what = this.level.roots.map(describe).join(", ");
+    return `rank ${rank} ${this.level.finishes ? "finishes" : "adds up"} ${start}..${
+      start + length
+    }: ${what}`;
   }
 }
 
-function checkCover(tree: ReductionTree, nodes: readonly (readonly number[])[]): void {
-  const dealt = new Array<number>(tree.leafCount).fill(0);
-  for (const node of nodes.flat()) {
+function segmentsOfHolders({ holders, part }: Level, ranks: readonly number[]): Part[] {
+  const cut = segmentsOf(part, holders.length);
+  return ranks.map((rank) => cut[holders.indexOf(rank)] ?? { start: part.start, length: 0 });
+}
+
+function checkCover(
+  tree: ReductionTree,
+  { roots, nodes }: { roots: readonly number[]; nodes: readonly number[] },
+): void {
+  const dealt = new Map<number, number>();
+  const leavesOf = (node: number) => {
     const { first, count } = tree.nodes[node];
-    for (let leaf = first; leaf < first + count; leaf++) dealt[leaf]++;
-  }
-  const wrong = dealt.findIndex((times) => times !== 1);
-  if (wrong < 0) return;
+    return Array.from({ length: count }, (_, i) => first + i);
+  };
+  for (const leaf of nodes.flatMap(leavesOf)) dealt.set(leaf, (dealt.get(leaf) ?? 0) + 1);
+  const wrong = roots.flatMap(leavesOf).find((leaf) => dealt.get(leaf) !== 1);
+  if (wrong === undefined) return;
   throw new LockstepError(
     "E_DECODE",
     `Cannot add up a step's gradients as each virtual shard must be dealt once: shard ${wrong} is dealt ${
-      dealt[wrong]
+      dealt.get(wrong) ?? 0
     } times`,
   );
 }

@@ -1,11 +1,12 @@
 import { ReductionTree } from "../../shared/reduction_tree.ts";
 import { Arena } from "../arena.ts";
 import { bindKernels } from "../kernels/kernels.ts";
-import { ExchangePlan } from "./exchange_plan.ts";
 import type { Exposures } from "./exposures.ts";
+import { makeExchange } from "./grouped_exchange.ts";
 import { laneLinks, type LaneOptions } from "./lane_links.ts";
 import type { ForArenas } from "./link.ts";
 import { memoryLinks } from "./memory_links.ts";
+import { planExchanges } from "./plan_exchanges.ts";
 import { Reducer } from "./reducer.ts";
 import { ExposedMemory } from "./shared_memory.ts";
 import type { CollectiveSetup } from "./thread_messages.ts";
@@ -27,17 +28,19 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
       bindKernels(module, { arena: partials, result: state, peer: { memory: peer } }),
     state: (peer = state.memory) => bindKernels(module, { arena: state, peer: { memory: peer } }),
   };
-  const sockets = endpoints.length === 1 ? null : zmqLinks({ rank, generation, endpoints, tcp });
-  const links = sockets ?? memoryLinks(1)[0];
+  const plans = planExchanges({ tree, nodes, rank, elements: reduced.length, frameElements });
+  const peers = new Set(plans.flatMap((plan) => plan.level.members));
+  const sockets = endpoints.length === 1 ? null : zmqLinks({ rank, generation, endpoints, peers, tcp });
   const squares = state.region("squares");
   const exposed = endpoints.length === 1 ? null : exposeAll(exposures, {
     partials: { memory: partials.memory, from: 0 },
     state: { memory: state.memory, from: Math.min(reduced.byteOffset, squares.byteOffset) },
     memberCount: endpoints.length,
   });
-  return new Reducer({
-    plan: new ExchangePlan({ tree, nodes, rank, elements: reduced.length, frameElements }),
-    links: exposed === null ? links : laneLinks(links, { exposed, bind, rank, nonce, generation }),
+  const bare = sockets ?? memoryLinks(1)[0];
+  const links = exposed === null ? bare : laneLinks(bare, { exposed, bind, rank, nonce, generation });
+  const exchange = makeExchange(plans, {
+    links,
     nonce,
     generation,
     kernels: bind.partials(),
@@ -45,7 +48,8 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
     scratch: partials.region("scratch"),
     reduced,
     squares,
-  }, sockets);
+  });
+  return new Reducer({ exchange, links }, sockets);
 }
 
 interface Exposable {

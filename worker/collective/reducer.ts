@@ -1,5 +1,6 @@
 import type { Collective, CollectiveStatus, Reduced, StepKey } from "./collective.ts";
-import { Exchange, type ExchangeOptions } from "./exchange.ts";
+import type { Exchanging } from "./exchange.ts";
+import type { Links } from "./link.ts";
 import type { ZmqLinks } from "./zmq_links.ts";
 
 /** How long this thread may block before it looks at its messages again, and for how long at once, in ms. */
@@ -7,14 +8,17 @@ const BLOCKED_MS = 20, LISTEN_MS = 1;
 
 /** A collective in this thread: pumps an exchange, and waits for its links in between. It closes them at its end. */
 export class Reducer implements Collective {
-  readonly #exchange: Exchange;
+  readonly #exchange: Exchanging;
   #aborted = false;
   #moved = 0;
   #running: Promise<unknown> = Promise.resolve();
 
   /** `sockets`: what the links are made of, where there are any. */
-  constructor(private readonly options: ExchangeOptions, private readonly sockets: ZmqLinks | null = null) {
-    this.#exchange = new Exchange(options);
+  constructor(
+    private readonly options: { exchange: Exchanging; links: Links },
+    private readonly sockets: ZmqLinks | null = null,
+  ) {
+    this.#exchange = options.exchange;
   }
 
   /** By rank: TCP ports on which this member waits for others; see `ZmqLinks`. */

@@ -38,7 +38,9 @@ export class SegmentSums {
     this.#own.clear();
     this.#remote.clear();
     this.#occupied.clear();
-    this.#missing.fill(this.options.plan.owners.size);
+    const { owners, level } = this.options.plan;
+    this.#missing.fill(owners.size);
+    if (!level.finishes) { for (const root of level.roots) this.#occupied.add(this.#slot(root)); }
   }
 
   /** The own sum of `node` is at a byte offset of the arena; its frames are still to be added. */
@@ -57,6 +59,18 @@ export class SegmentSums {
     if (source === null) this.#occupied.add(this.#slot(bucket));
     else this.#remote.set(this.#index(bucket, frame.frame), { frame, source });
     return --this.#missing[frame.frame] === 0;
+  }
+
+  /** Adds what was brought of a frame, where the sums do not end with the root; others go on with them from `rootBase`. */
+  addUp(frame: number): void {
+    for (const root of this.options.plan.level.roots) {
+      if ("source" in this.#sum(root, frame)) this.#bring(root, frame);
+    }
+  }
+
+  /** Where the sum of a root starts, as if the whole gradient were there; a byte offset. */
+  rootBase(root: number): number {
+    return this.#own.get(root) ?? this.options.places.scratchBase(root);
   }
 
   /**

@@ -1,18 +1,17 @@
 import { ReductionTree } from "../../../shared/reduction_tree.ts";
 import { Arena, type Region } from "../../../worker/arena.ts";
 import { Accumulator } from "../../../worker/collective/accumulator.ts";
-import { Exchange } from "../../../worker/collective/exchange.ts";
-import { ExchangePlan } from "../../../worker/collective/exchange_plan.ts";
+import type { Exchanging } from "../../../worker/collective/exchange.ts";
+import { makeExchange } from "../../../worker/collective/grouped_exchange.ts";
 import type { Links } from "../../../worker/collective/link.ts";
 import { memoryLinks } from "../../../worker/collective/memory_links.ts";
+import { planExchanges, scratchLength } from "../../../worker/collective/plan_exchanges.ts";
 import { loadKernels } from "../../../worker/kernels/kernels.ts";
 
 /** The largest gradient, world and tree of these tests. */
 export const MAX = { elements: 70_000, members: 8, shards: 16 };
 
-const arena = Arena.create({
-  memory: MAX.elements * (2 * MAX.shards + 10 * MAX.members) + 2 * MAX.members * MAX.elements,
-});
+const arena = Arena.create({ memory: 16 << 20 });
 const kernels = await loadKernels(arena);
 
 /** Hands out pieces of the one arena; `reset` takes all of them back. */
@@ -32,7 +31,7 @@ export function allocate(length: number): Region {
 
 /** One member of a world in one thread, with all that a worker has for adding gradients. */
 export interface Member {
-  exchange: Exchange;
+  exchange: Exchanging;
   accumulator: Accumulator;
   reduced: Region;
   squares: Region;
@@ -58,12 +57,12 @@ export function makeWorld(
   const nodes = deal.map((leaves) => tree.maximalSubtrees(leaves));
   const links = memoryLinks(deal.length).map(wrap);
   const members = deal.map((leaves, rank) => {
-    const plan = new ExchangePlan({ tree, nodes, rank, elements, frameElements: 16_384 });
+    const plans = planExchanges({ tree, nodes, rank, elements, frameElements: 16_384 });
     const buffers = Array.from({ length: Accumulator.bufferCount(tree, leaves) }, () => allocate(elements));
-    const [scratch, reduced, squares] = [plan.scratchLength, elements, plan.squaresLength].map(allocate);
+    const lengths = [scratchLength(plans), elements, plans[0].squaresLength];
+    const [scratch, reduced, squares] = lengths.map(allocate);
     return {
-      exchange: new Exchange({
-        plan,
+      exchange: makeExchange(plans, {
         links: links[rank],
         nonce,
         generation: 1,
