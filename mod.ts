@@ -5,7 +5,8 @@
  * @module
  */
 import type { EvaluatedRun } from "./coordinator/cli/eval_run.ts";
-import type { TrainedRun, TrainObserver } from "./coordinator/cli/train_run.ts";
+import type { TrainObserver } from "./coordinator/cli/train_observer.ts";
+import type { TrainedRun } from "./coordinator/cli/train_run.ts";
 import type { RunConfig } from "./shared/config/run_config.ts";
 import type { GenerateOptions } from "./worker/generate_from_run.ts";
 import type { LoadOptions } from "./worker/load_checkpoint.ts";

@@ -5,21 +5,13 @@ import type { CheckpointState, StateToPublish } from "../shared/checkpoint/state
 import type { FoundCheckpoint } from "../shared/checkpoint/store.ts";
 import { PIECE_BYTES } from "../shared/protocol/snapshot_pieces.ts";
 import type { Group } from "./group.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { readState } from "./state_reading.ts";
 
 /** A parameter's name and shape, in the order of the flat parameters. */
 export interface ParameterShape {
   readonly name: string;
   readonly shape: readonly number[];
-}
-
-/** A state that members start from. */
-export interface Snapshot {
-  readonly step: number;
-  readonly stateHash: string;
-  readonly bestValLoss: number | null;
-  /** A piece of parameters and both moments, one after the other: see PIECE_BYTES. */
-  piece(index: number): Uint8Array<ArrayBuffer>;
 }
 
 const MODEL = "model.safetensors";

@@ -3,11 +3,11 @@ import type { Clock } from "../shared/clock.ts";
 import type { RunConfig } from "../shared/config/run_config.ts";
 import type { DataFile } from "../shared/data/data_files.ts";
 import { LockstepError } from "../shared/errors.ts";
-import type { CoordinatorServer } from "../shared/protocol/channel.ts";
+import type { CoordinatorServer, Received } from "../shared/protocol/channel.ts";
 import type { FromWorker, Message, Order, Report } from "../shared/protocol/messages.ts";
 import { Session } from "../shared/protocol/session.ts";
 import { blame, mostNamed } from "./blame.ts";
-import type { Snapshot } from "./checkpoints.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { type MemberInfo, parseMemberInfo } from "./member_info.ts";
 import { decide, eligible, type Membership, type MembershipEvent, noMembers, TICK_MS } from "./membership.ts";
 import { dealShards, redealShards, scratchCapacity } from "./plan.ts";
@@ -58,12 +58,16 @@ export interface GroupOptions {
   readonly lastCallMs?: number;
   readonly minMembers: number;
   readonly maxMembers: number;
+  /** Where other hosts reach workers of this one; the loopback address if left out. */
+  readonly address?: string;
   /** Whether workers may join that nobody here has started. */
   readonly takesOthers?: boolean;
   /** Whether the members live in this process: they can't be silent. */
   readonly inProcess?: boolean;
   /** Where to start: decided before, or the start of a run. */
   readonly position: Position;
+  /** The last generation of the epoch before; names of sockets hold it. */
+  readonly generation?: number;
   /** The last decision, for members of an earlier epoch that have prepared it; null for none. */
   readonly decided: StepDecision | null;
   /** Prepared text that the run reads. */
@@ -85,6 +89,8 @@ interface Peer {
   readonly id: string;
   readonly session: Session<Order, Report>;
   readonly hello: Message<Report, "HELLO">;
+  /** Where others reach it. */
+  readonly address: string;
   info: MemberInfo | null;
   applied: number | null;
   stateHash: string | null;
@@ -103,6 +109,8 @@ interface Roster {
   readonly shards: ReadonlyMap<string, readonly number[]>;
   readonly lost: Set<string>;
   readonly ready: Set<string>;
+  /** TCP ports on which members wait for members of other hosts, by id and rank. */
+  readonly ports: Map<string, readonly number[]>;
   /** Whom SYNC_GET is passed to; null where this coordinator has the state itself. */
   readonly donor: string | null;
 }
@@ -125,7 +133,9 @@ export class Group {
   #position: Position;
   #decided: StepDecision | null;
   readonly #peers = new Map<string, Peer>();
-  #generation = 0;
+  #generation: number;
+  /** Rosters that this coordinator has called. */
+  #rosters = 0;
   #roster: Roster | null = null;
   #activity: Activity | null = null;
   /** A state from storage: members take it from here until a step is made. */
@@ -145,7 +155,8 @@ export class Group {
   readonly #stop: () => void;
 
   constructor(private readonly options: GroupOptions) {
-    const { clock, position, decided, expected } = options;
+    const { clock, position, decided, expected, generation = 0 } = options;
+    this.#generation = generation;
     this.#membership = noMembers(clock.now());
     this.#position = position;
     this.#decided = decided;
@@ -281,19 +292,19 @@ export class Group {
       for (;;) {
         const received = await this.options.server.receive();
         if (received === null) return;
-        if (received.role !== "admin") this.#receive(received.from, received.message);
+        if (received.role !== "admin") this.#receive(received);
       }
     } catch (error) {
       this.fail(error);
     }
   }
 
-  #receive(from: string, message: FromWorker): void {
+  #receive({ from, address, message }: Received): void {
     const now = this.options.clock.now();
     const known = this.#peers.get(from);
     if (known?.session.id !== message.session) {
       return message.type === "HELLO" && message.seq === 1
-        ? this.#greet(from, message)
+        ? this.#greet(from, { hello: message, address })
         : this.#refuse(from, message);
     }
     const candidate = this.#membership.candidates.get(from);
@@ -312,7 +323,10 @@ export class Group {
     this.options.server.send(from, { type: "ERROR", session, seq: 0, ack: 0, code: "E_STALE", message });
   }
 
-  #greet(id: string, hello: FromWorker & { type: "HELLO" }): void {
+  #greet(
+    id: string,
+    { hello, address: seen }: { hello: FromWorker & { type: "HELLO" }; address: string | null },
+  ): void {
     const { server, clock, epoch, config, configHash, trains, maxMembers, inProcess = false } = this.options;
     const deny = (code: "E_VERSION" | "E_RUN" | "E_DUPLICATE_ID", message: string) => {
       this.options.note("refused", { id, code, message });
@@ -342,8 +356,20 @@ export class Group {
     const session = new Session<Order, Report>(hello.session);
     session.accept(hello);
     const { applied, stateHash, prepared } = hello;
+    // From here a worker on this machine is seen at an address that others cannot reach.
+    const address = seen === null || seen.startsWith(LOOPBACK_NET) ? this.options.address ?? LOOPBACK : seen;
     const progress = { waitsFor: [], moved: 0, cpuMs: 0, activeAt: clock.now() };
-    this.#peers.set(id, { id, session, hello, info: null, applied, stateHash, prepared, ...progress });
+    this.#peers.set(id, {
+      id,
+      session,
+      hello,
+      address,
+      info: null,
+      applied,
+      stateHash,
+      prepared,
+      ...progress,
+    });
     this.#lastJoinAt = clock.now();
     this.#happened({ type: "joined", id, inProcess });
     const scratchGradients = scratchCapacity(config.gradient_accumulation_steps, maxMembers);
@@ -369,6 +395,8 @@ export class Group {
         return this.#admit(peer, report);
       case "READY":
         return this.#ready(peer, report);
+      case "PORTS":
+        return this.#connect(peer, report);
       case "SYNC_GET":
         return this.#serve(peer, report);
       case "FAILED":
@@ -412,7 +440,7 @@ export class Group {
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       const { code, message } = error;
-      if (this.#generation === 0) return this.fail(error);
+      if (this.#rosters === 0) return this.fail(error);
       this.send(peer.id, { type: "ERROR", code, message });
       return this.#happened({ type: "accused", id: peer.id, why: message });
     }
@@ -438,7 +466,7 @@ export class Group {
 
   /** An error that a member cannot get over. While a run forms it is the run's. */
   #memberFailed(peer: Peer, { code, message }: Message<Report, "ERROR">): void {
-    const isRun = this.#generation === 0 || this.ids.length <= 1;
+    const isRun = this.#rosters === 0 || this.ids.length <= 1;
     this.options.note("member_failed", { id: peer.id, code, message });
     if (isRun || code === "E_DIVERGED") return this.fail(new LockstepError(code, message));
     this.#happened({ type: "left", id: peer.id, why: `${code}: ${message}` });
@@ -492,7 +520,7 @@ export class Group {
       ...able.filter((id) => !stayed.includes(id)).sort(byName),
     ]
       .slice(0, maxMembers);
-    const isFirst = this.#generation === 0;
+    const isFirst = this.#rosters === 0;
     const wanted = isFirst && now - this.#lastJoinAt < this.#lastCallMs ? this.#expected : minMembers;
     if (ids.length < Math.max(1, wanted)) {
       this.#roster = null;
@@ -516,6 +544,7 @@ export class Group {
     const { config: { gradient_accumulation_steps: V }, note, trains } = this.options;
     const shards = trains ? this.#deal(ids, V) : ids.map(() => []);
     const generation = ++this.#generation;
+    this.#rosters++;
     const donor = this.#snapshot === null ? stateful[0] ?? null : null;
     this.#wanted.clear();
     this.#roster = {
@@ -525,14 +554,14 @@ export class Group {
       shards: new Map(ids.map((id, rank) => [id, shards[rank]])),
       lost: new Set(),
       ready: new Set(),
+      ports: new Map(),
     };
     note("roster", { epoch, generation, step: this.#position.step, members: ids, shards, donor, reason });
     const nonce = crypto.getRandomValues(new Uint8Array(16));
-    const members = ids.map((id, rank) => ({
-      id,
-      rank,
-      endpoint: this.#peers.get(id)?.hello.endpoint ?? null,
-    }));
+    const members = ids.map((id, rank) => {
+      const { host = "", endpoint = null, publicKey = null } = this.#peers.get(id)?.hello ?? {};
+      return { id, rank, host, endpoint, publicKey };
+    });
     const at = {
       epoch,
       generation,
@@ -607,6 +636,21 @@ export class Group {
     if (roster.ready.size === roster.ids.length) this.#begin(roster);
   }
 
+  /** Members on several hosts are told each other's ports once all have opened them. */
+  #connect(peer: Peer, { generation, ports }: Message<Report, "PORTS">): void {
+    const roster = this.#roster;
+    if (roster === null || generation !== roster.generation) return;
+    roster.ports.set(peer.id, ports);
+    if (roster.ports.size < roster.ids.length) return;
+    for (const [rank, id] of roster.ids.entries()) {
+      const endpoints = roster.ids.map((other) => {
+        const port = roster.ports.get(other)?.[rank] ?? 0;
+        return port === 0 ? "" : `tcp://${this.#peers.get(other)?.address ?? LOOPBACK}:${port}`;
+      });
+      this.send(id, { type: "LINKS", epoch: this.epoch, generation, endpoints });
+    }
+  }
+
   /** All are ready: what goes on has one state, that of whoever had it before. */
   #begin(roster: Roster): void {
     const [first] = roster.ids;
@@ -633,7 +677,7 @@ export class Group {
   }
 
   #isOnlyStart(): boolean {
-    return this.#position.step === 0 && this.#generation === 1;
+    return this.#position.step === 0 && this.#rosters === 1;
   }
 
   #diverged(id: string): LockstepError {
@@ -717,7 +761,7 @@ export class Group {
   #waitForMore(now: number): void {
     const able = eligible(now, this.#membership).length;
     const since = this.#tooFewSince ?? now;
-    const isDue = this.#generation > 0 || now - this.#lastJoinAt > this.#lastCallMs || able >= this.#expected;
+    const isDue = this.#rosters > 0 || now - this.#lastJoinAt > this.#lastCallMs || able >= this.#expected;
     if (able >= this.options.minMembers && able > 0 && isDue) {
       return this.#regroup("there are enough members again");
     }
@@ -748,6 +792,9 @@ export class Group {
     if (found !== null) this.#happened({ type: "accused", ...found });
   }
 }
+
+const LOOPBACK = "127.0.0.1";
+const LOOPBACK_NET = "127.";
 
 const byName = new Intl.Collator("en", { numeric: true }).compare;
 

@@ -3,15 +3,9 @@ import type { Split } from "../shared/data/datasets/dataset.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Request } from "../shared/tasks/task.ts";
 import type { Computing, LoadOptions } from "./compute.ts";
-import type { ComputedStep, OnPartial, PartialEvent, TrainingOptions } from "./shard_trainer.ts";
+import type { OnPartial, PartialEvent, TrainingOptions } from "./shard_trainer.ts";
+import type { ComputeCalls } from "./compute_calls.ts";
 import { ThreadCalls } from "./thread_calls.ts";
-
-/** What the thread answers: a step's end can't be asked for, as it is busy then, so that it watches a number instead. */
-export type ComputeCalls = Omit<Computing, "abort" | "computeStep"> & {
-  watch(aborts: Int32Array<SharedArrayBuffer>): Promise<void>;
-  /** Until the watched number is another. */
-  computeStep(step: number, audit: number | null, aborts: number): Promise<ComputedStep | null>;
-};
 
 type Methods = { [K in keyof ComputeCalls]: ComputeCalls[K] };
 

@@ -1,7 +1,7 @@
 /// <reference lib="deno.worker" />
 /** A thread that computes; it answers calls of {@link Computing} and posts partial sums as events. */
 import { Compute } from "./compute.ts";
-import type { ComputeCalls } from "./compute_client.ts";
+import type { ComputeCalls } from "./compute_calls.ts";
 import type { PartialEvent } from "./shard_trainer.ts";
 import { type Answer, answerCall, type Call } from "./thread_calls.ts";
 

@@ -13,6 +13,14 @@ export class LocalReducing implements Reducing {
     this.#reducer = makeReducer(setup);
   }
 
+  get ports(): readonly number[] {
+    return [];
+  }
+
+  connect(): void {
+    // There is nobody to connect to.
+  }
+
   begin(key: StepKey): Promise<Reduced | null> {
     return this.#configured().begin(key);
   }

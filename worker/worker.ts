@@ -1,9 +1,9 @@
-import { hostname } from "node:os";
 import project from "../deno.json" with { type: "json" };
 import { type Clock, realClock } from "../shared/clock.ts";
 import { parseRunConfig } from "../shared/config/parse_run_config.ts";
 import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
+import { hostName } from "../shared/host.ts";
 import type { WorkerChannel } from "../shared/protocol/channel.ts";
 import {
   type Message,
@@ -23,17 +23,27 @@ import { fetchData } from "./fetch_data.ts";
 import { cpuMs } from "./cpu_time.ts";
 import { Evaluation } from "./evaluation.ts";
 import type { TrainingSetup } from "./shard_trainer.ts";
+import type { KeyPair } from "../shared/zmq/curve.ts";
+import type { TcpLinks } from "./collective/zmq_links.ts";
 import { type SnapshotBytes, StateBytes } from "./state_bytes.ts";
 
 /** A collective that can join a generation. */
 export interface Reducing extends Collective {
   configure(setup: CollectiveSetup): Promise<void>;
+  /** After configure: TCP ports for members on other hosts, by rank. */
+  readonly ports: readonly number[];
+  /** Connects to members on other hosts; to be called before begin where there are any. */
+  connect(endpoints: readonly string[]): void;
   status(): Promise<CollectiveStatus>;
 }
 
 export interface WorkerOptions {
   readonly id: string;
   readonly localRank: number;
+  /** Names the machine; members of one name reach each other's sockets. */
+  readonly host?: string;
+  /** How members on other hosts reach this one; left out where there can be none. */
+  readonly links?: { readonly bind: string; readonly keys: KeyPair | null };
   /** The run that it means to join; null takes any. */
   readonly run?: string | null;
   /** Leaves the run once it is aborted. */
@@ -121,6 +131,8 @@ class Member {
   #takePiece: ((piece: Message<Order, "SYNC_DATA"> | null) => void) | undefined;
   /** Takes a piece of a data file while one is fetched; null ends it. */
   #takeData: ((part: Message<Order, "DATA_PART"> | null) => void) | undefined;
+  /** Takes where members on other hosts wait; null ends it. */
+  #takeLinks: ((endpoints: readonly string[] | null) => void) | undefined;
   #pieces = 0;
   readonly #clock: Clock;
 
@@ -169,9 +181,10 @@ class Member {
       run: this.options.run ?? null,
       version: project.version,
       pid: Deno.pid,
-      host: hostname(),
+      host: this.options.host ?? hostName(),
       localRank: this.options.localRank,
       endpoint: this.options.endpoint,
+      publicKey: this.options.links?.keys?.publicKey ?? null,
       applied: this.#applied,
       stateHash: this.#stateHash,
       prepared,
@@ -230,6 +243,8 @@ class Member {
         return this.#enqueueFor(order, () => this.#join(order));
       case "SYNC_DATA":
         return this.#takePiece?.(order);
+      case "LINKS":
+        return this.#takeLinks?.(order.endpoints);
       case "DATA_PART":
         return this.#takeData?.(order);
       case "SYNC_GET":
@@ -284,6 +299,7 @@ class Member {
     this.options.reducing.abort();
     this.#takePiece?.(null);
     this.#takeData?.(null);
+    this.#takeLinks?.(null);
   }
 
   /** Loads what the run computes: the slow part of joining, while others go on. */
@@ -335,7 +351,7 @@ class Member {
     this.#rank = roster.rank;
     await reducing.abort();
     if (decided !== null) await this.#applyDecided(decided);
-    await this.#configure(roster);
+    if (!await this.#configure(roster)) return;
     if (source === "init") {
       this.#stateHash = await computing.initialize();
       this.#applied = 0;
@@ -353,17 +369,37 @@ class Member {
     await this.#apply(step, scalars);
   }
 
-  async #configure({ rank, shards, members, nonce, generation }: Roster): Promise<void> {
+  /** Shards and links of a generation; false if another one has begun meanwhile. */
+  async #configure({ rank, shards, members, nonce, epoch, generation }: Roster): Promise<boolean> {
     const { computing, reducing } = this.options;
     const { config, memory, training } = this.#member();
-    if (training === null) return;
+    if (training === null) return true;
     await computing.deal(shards[rank]);
     const shardCount = config.gradient_accumulation_steps;
     const tree = new ReductionTree(shardCount);
     const nodes = shards.map((own) => tree.maximalSubtrees(own));
     const endpoints = members.map(({ endpoint }) => endpoint ?? "");
     const { partials } = training;
-    await reducing.configure({ ...memory, partials, shardCount, nodes, rank, endpoints, nonce, generation });
+    const hosts = members.map(({ host }) => host);
+    const tcp = new Set(hosts).size > 1 ? this.#tcpLinks(members) : undefined;
+    const at = { nodes, rank, endpoints, hosts, tcp, nonce, generation };
+    await reducing.configure({ ...memory, partials, shardCount, ...at });
+    if (tcp === undefined) return true;
+    const linked = new Promise<readonly string[] | null>((resolve) => this.#takeLinks = resolve);
+    this.#send({ type: "PORTS", epoch, generation, ports: [...reducing.ports] });
+    if (!this.#isCurrent({ epoch, generation })) this.#takeLinks?.(null);
+    const others = await linked;
+    this.#takeLinks = undefined;
+    if (others === null) return false;
+    reducing.connect(others);
+    return true;
+  }
+
+  #tcpLinks(members: Roster["members"]): TcpLinks | undefined {
+    const { links } = this.options;
+    if (links === undefined) return undefined; // refused where it is needed
+    const publicKeys = members.map(({ publicKey }) => publicKey ?? "");
+    return { bind: links.bind, keys: links.keys === null ? null : { own: links.keys, publicKeys } };
   }
 
   /** Pulls a snapshot piece by piece, a few at a time; false if another generation has begun meanwhile. */

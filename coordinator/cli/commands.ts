@@ -37,7 +37,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "worker",
-    summary: "Be one member of a run; coordinators start workers by themselves",
+    summary: "Join a run as a worker; a coordinator starts those of its own machine by itself",
     load: () => import("./worker.ts"),
   },
   {

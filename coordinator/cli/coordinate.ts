@@ -8,7 +8,8 @@ import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { fileSink, Log } from "../../shared/log.ts";
 import { stepScalars } from "../../shared/schedule.ts";
 import { parseChaos, startChaos } from "../chaos/injection.ts";
-import { readSnapshot, type Snapshot } from "../checkpoints.ts";
+import { readSnapshot } from "../checkpoints.ts";
+import type { Snapshot } from "../snapshot.ts";
 import { runCoordinator, type RunResult } from "../coordinator.ts";
 import { claimEpoch, type Epoch } from "../epoch.ts";
 import { Fingerprints } from "../fingerprints.ts";
@@ -23,7 +24,7 @@ import type { WorkerChoice } from "./choose_workers.ts";
 import { type Crew, musterCrew } from "./crew.ts";
 import type { OpenedRun } from "./open_run.ts";
 import { RunLines } from "./run_lines.ts";
-import type { TrainObserver } from "./train_run.ts";
+import type { TrainObserver } from "./train_observer.ts";
 
 export interface CoordinateOptions {
   /** With the engine and the device that were chosen. */
@@ -85,6 +86,7 @@ export async function coordinate(
     lastCallMs: left === null ? undefined : RECOVERY_MS,
     minMembers: Math.min(config.min_workers, maxNodes * crew.count),
     maxMembers: maxNodes * crew.count,
+    address: endpoint === undefined ? undefined : new URL(endpoint.replace("tcp:", "http:")).hostname,
     takesOthers: isElastic,
     inProcess: crew.inProcess,
     files: config.data_dir === null ? [] : await listDataFiles(config.data_dir),
@@ -139,11 +141,12 @@ const RECOVERY_MS = 2_000;
 function startOf(
   ledger: Ledger,
   { chain, config }: { chain: Chain; config: RunConfig },
-): Pick<GroupOptions, "position" | "decided"> {
+): Pick<GroupOptions, "position" | "decided" | "generation"> {
   const step = ledger.next;
   const last = chain.steps.get(step - 1);
   return {
     position: { step, stateHash: null },
+    generation: last?.generation,
     decided: last === undefined
       ? null
       : { step: last.step, gradHash: last.grad_hash, ...stepScalars(last.step, config) },

@@ -24,7 +24,8 @@ import type { Asked } from "../../worker/engines/decide_engine.ts";
 import { isEnginePath } from "../../worker/engines/open_engine.ts";
 import { moduleHash } from "../../worker/module_hash.ts";
 import { rendezvousOf } from "../launch/rendezvous.ts";
-import { readSnapshot, type Snapshot } from "../checkpoints.ts";
+import { readSnapshot } from "../checkpoints.ts";
+import type { Snapshot } from "../snapshot.ts";
 import type { MemberInfo } from "../member_info.ts";
 
 /** A run's directory, new or to go on with. */

@@ -4,7 +4,7 @@ import type { RunConfig } from "../../shared/config/run_config.ts";
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { Metric } from "../../shared/tasks/task.ts";
 import type { TaskResult } from "../evaluate_task.ts";
-import type { RunPlan, TrainObserver } from "./train_run.ts";
+import type { RunPlan, TrainObserver } from "./train_observer.ts";
 
 /** How a run is shown to a person: a progress bar on a terminal, plain lines elsewhere, little with --quiet. */
 export interface TrainConsole extends TrainObserver {

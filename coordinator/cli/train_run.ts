@@ -1,11 +1,12 @@
 /** Puts a whole run together: data, run directory, members, coordinator. What `train` and the library's `train` call. */
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { openDataset } from "../../shared/data/datasets/open_dataset.ts";
-import { type PrepareProgress, prepareText } from "../../shared/data/prepare.ts";
+import { prepareText } from "../../shared/data/prepare.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
-import type { RunObserver, RunResult } from "../coordinator.ts";
+import type { RunResult } from "../coordinator.ts";
 import { chooseWorkers } from "./choose_workers.ts";
+import type { TrainObserver } from "./train_observer.ts";
 import { coordinate } from "./coordinate.ts";
 import { askedEngine, openRun } from "./open_run.ts";
 
@@ -16,28 +17,6 @@ export interface TrainRunOptions {
   readonly observer?: TrainObserver;
   /** Ends the run after the step under way. */
   readonly signal?: AbortSignal;
-}
-
-/** What is told besides the run itself. */
-export interface TrainObserver extends RunObserver {
-  /** Before anything is started: what computes, how many, and why. */
-  plan?(plan: RunPlan): void;
-  preparing?(progress: PrepareProgress): void;
-  warn?(sentence: string): void;
-}
-
-/** What a run consists of. */
-export interface RunPlan {
-  readonly engine: string;
-  readonly device: string;
-  /** The adapter and its limits, in words; null for a CPU. */
-  readonly hardware: string | null;
-  readonly workers: number;
-  readonly threads: number;
-  readonly reason: string;
-  readonly runDir: string;
-  /** Where it goes on; 0 for a new run. */
-  readonly step: number;
 }
 
 export interface TrainedRun extends RunResult {

@@ -8,6 +8,7 @@ import { CollectiveClient } from "../../worker/collective/collective_client.ts";
 import { ComputeClient } from "../../worker/compute_client.ts";
 import { openControlClient } from "../../worker/control_client.ts";
 import { runWorker } from "../../worker/worker.ts";
+import { makeKeyPair } from "../../shared/zmq/curve.ts";
 import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { rendezvousEndpoint } from "../launch/rendezvous.ts";
 import { defineCommand } from "./command.ts";
@@ -43,6 +44,10 @@ export const command = defineCommand({
     data_endpoint: optional(text("an ipc endpoint")).default(null).register(about, {
       help: "Where this member's data sockets are made, in a folder that its coordinator removes",
     }),
+    host: optional(text("a name")).default(null).register(about, {
+      help:
+        "Names this machine; workers of one name share memory, others talk over the network; none finds out",
+    }),
     outlives: truth().default(false).register(about, {
       help: "Whether to wait for another coordinator when the one that started this worker is gone",
     }),
@@ -70,6 +75,13 @@ export const command = defineCommand({
     try {
       await runWorker(channel, {
         ...{ id, run: rdzv_id, localRank: local_rank, computing, reducing, signal: leaving.signal },
+        host: options.host ?? undefined,
+        links: endpoint.startsWith("tcp:")
+          ? {
+            bind: LOOPBACK_ENDPOINT.test(endpoint) ? "127.0.0.1" : "*",
+            keys: insecure ? null : makeKeyPair(),
+          }
+          : undefined,
         endpoint: data_endpoint ?? directory?.endpoint("data") ?? null,
         patienceMs: outlives || !isOwn ? PATIENCE_MS : undefined,
       });
@@ -79,6 +91,8 @@ export const command = defineCommand({
     return 0;
   },
 });
+
+const LOOPBACK_ENDPOINT = /^tcp:\/\/127\./;
 
 /** How long a worker that nobody's pipe holds waits for a coordinator, in ms. */
 const PATIENCE_MS = 300_000;

@@ -13,6 +13,8 @@ const anyNumber = z.custom<number>((value) => typeof value === "number", "Invali
 const hash = z.string().regex(/^[0-9a-f]{32,64}$/);
 /** Where a member's data socket listens; null where a run has one process and no sockets. */
 const endpoint = z.string().regex(/^(ipc|tcp):\/\/\S{1,255}$/).nullable();
+/** A member's own CURVE key for data, Z85; null where a run has no sockets or is insecure. */
+const publicKey = z.string().length(40).nullable();
 const bytes = z.instanceof(Uint8Array);
 const nonce = bytes.refine((value) => value.length === 16, "Invalid input: expected 16 bytes");
 const json = z.record(z.string(), z.json());
@@ -74,13 +76,15 @@ export const toWorkerSchema = z.discriminatedUnion("type", [
     nonce,
     rank: count,
     worldSize: count.min(1),
-    members: z.array(z.strictObject({ id: name, rank: count, endpoint })),
+    members: z.array(z.strictObject({ id: name, rank: count, host: text, endpoint, publicKey })),
     shards: z.array(z.array(count)),
     source: z.enum(["own", "init", "sync"]),
     decided: z.strictObject(decision).nullable(),
   }),
   /** Compute and reduce a step. The members of `audit` also say which gradient they get for its shard. */
   message("STEP", { ...attempt, audit: z.strictObject({ shard: count, ranks: z.array(count) }).nullable() }),
+  /** By rank: where each member on another host waits for this one. */
+  message("LINKS", { ...generation, endpoints: z.array(z.string().max(256)) }),
   /** The step is decided: its line is in the ledger. */
   message("COMMIT", { ...generation, decided: z.strictObject(decision) }),
   /** A piece of the state at a boundary is wanted. */
@@ -110,9 +114,11 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
     run: name.nullable(),
     version: text,
     pid: count,
+    /** Members of one name reach each other's sockets. */
     host: text,
     localRank: count,
     endpoint,
+    publicKey,
     applied: count.nullable(),
     stateHash: hash.nullable(),
     prepared: z.strictObject({ step: count, gradHash: hash }).nullable(),
@@ -124,6 +130,8 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
    * program gives for a fixed input, null where no step is computed.
    */
   message("LOADED", { info: json, fingerprint: hash.nullable() }),
+  /** By rank: TCP ports on which this member waits for members on other hosts; 0 for none. */
+  message("PORTS", { ...generation, ports: z.array(z.int().min(0).max(65_535)) }),
   message("READY", { ...boundary, stateHash: hash }),
   /**
    * The reduced gradient is there; `losses` are those of this worker's shards, `stateHash` that of the state

@@ -46,7 +46,7 @@ Deno.test("train refuses a command line that cannot be meant, with status 2", as
     usage(["sort-demo", "--model=./nope.ts", "--nproc_per_node=1"], "E_MODEL", ["./nope.ts"]),
     usage(["shakespeare-char"], "E_CONFIG", ["--data"]),
     usage([...TINY, "--nproc_per_node=9"], "E_WORLD_SIZE", ["8 micro-batches", "9 workers"]),
-    usage([...TINY, "--nnodes=2"], "E_WORLD_SIZE", ["2 machines"]),
+    usage([...TINY, "--nnodes=3:2"], "E_CONFIG", ["3:2"]),
     usage([...TINY, "--rdzv_endpoint=here"], "E_CONFIG", ["here", "HOST:PORT"]),
   ]);
   assert.deepEqual([...Deno.readDirSync(box.dir)], [], "nothing is made by what is refused");

@@ -306,6 +306,12 @@ export class SimulatedMember implements Computing, Reducing, SnapshotBytes {
       : sumOf(this.#sumOfOwn(left), this.#sumOfOwn(right));
   }
 
+  readonly ports = [];
+
+  connect(): void {
+    // All simulated members are on one host.
+  }
+
   status() {
     const waitsFor = this.#done === null ? [] : this.#missing().filter((rank) => rank !== this.#setup?.rank);
     return Promise.resolve({ waitsFor, moved: this.#moved });

@@ -18,7 +18,7 @@ import { zmqLinks } from "./zmq_links.ts";
  * arenas, to which nobody may write while it is called. Throws E_ZMQ or E_DECODE where it cannot join.
  */
 export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Reducer {
-  const { module, rank, generation, nonce, endpoints, tcp, nodes, frameElements } = setup;
+  const { module, rank, generation, nonce, endpoints, hosts, tcp, nodes, frameElements } = setup;
   const partials = Arena.adopt(setup.partials);
   const state = Arena.adopt(setup.state);
   const reduced = state.region("reduced");
@@ -30,7 +30,9 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
   };
   const plans = planExchanges({ tree, nodes, rank, elements: reduced.length, frameElements });
   const peers = new Set(plans.flatMap((plan) => plan.level.members));
-  const sockets = endpoints.length === 1 ? null : zmqLinks({ rank, generation, endpoints, peers, tcp });
+  const sockets = endpoints.length === 1
+    ? null
+    : zmqLinks({ rank, generation, endpoints, hosts, peers, tcp });
   const squares = state.region("squares");
   const exposed = endpoints.length === 1 ? null : exposeAll(exposures, {
     partials: { memory: partials.memory, from: 0 },

@@ -18,6 +18,8 @@ export interface CollectiveSetup {
   rank: number;
   /** By rank, as for zmqLinks. */
   endpoints: string[];
+  /** By rank, as for zmqLinks. */
+  hosts?: readonly string[];
   /** For members on other hosts, as for zmqLinks. */
   tcp?: TcpLinks;
   nonce: Uint8Array;

@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import { LockstepError } from "../../shared/errors.ts";
 import { curveClient, curveServer, type KeyPair } from "../../shared/zmq/curve.ts";
 import { Poller } from "../../shared/zmq/poller.ts";
@@ -25,12 +24,13 @@ export interface ZmqLinksOptions {
   rank: number;
   generation: number;
   /**
-   * By rank: an `ipc://` path, to which pairs add a suffix of at most 16 characters. Members whose paths lie in one folder are
-   * on one host; others are linked over tcp.
+   * By rank: an `ipc://` path, to which pairs add a suffix of at most 16 characters.
    */
   endpoints: readonly string[];
   /** The ranks that this member has links to; all if not given. */
   peers?: ReadonlySet<number>;
+  /** By rank: members of one name are on one host, others are linked over tcp. Left out, all are on one. */
+  hosts?: readonly string[];
   /** For members on other hosts. */
   tcp?: TcpLinks;
 }
@@ -82,7 +82,7 @@ class SocketLinks implements ZmqLinks {
       if (peer === rank || peers?.has(peer) === false) continue;
       this.#pairs.set(
         peer,
-        areOnOneHost(endpoints[rank], endpoints[peer]) ? this.#onOneHost(peer) : this.#remote(peer),
+        this.#isOnOneHost(peer) ? this.#onOneHost(peer) : this.#remote(peer),
       );
     }
     this.#poller = new Poller(this.#context);
@@ -90,6 +90,11 @@ class SocketLinks implements ZmqLinks {
 
   get byRank(): ReadonlyMap<number, Link> {
     return this.#pairs;
+  }
+
+  #isOnOneHost(peer: number): boolean {
+    const { hosts, rank } = this.options;
+    return hosts === undefined || hosts[peer] === hosts[rank];
   }
 
   #onOneHost(peer: number): PairSocket {
@@ -131,9 +136,9 @@ class SocketLinks implements ZmqLinks {
   }
 
   connect(endpoints: readonly string[]): void {
-    const { rank, endpoints: own } = this.options;
+    const { rank } = this.options;
     for (const [peer, { socket }] of this.#pairs) {
-      if (peer < rank && !areOnOneHost(own[rank], own[peer])) socket.connect(endpoints[peer]);
+      if (peer < rank && !this.#isOnOneHost(peer)) socket.connect(endpoints[peer]);
     }
   }
 
@@ -193,8 +198,4 @@ class Doorkeeper {
     await this.#serving;
     await this.#poller.close();
   }
-}
-
-function areOnOneHost(a: string, b: string): boolean {
-  return a.startsWith("ipc://") && b.startsWith("ipc://") && dirname(a) === dirname(b);
 }

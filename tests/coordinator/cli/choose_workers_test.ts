@@ -34,13 +34,12 @@ Deno.test("chooseWorkers() gives one worker sockets only if others may meet it",
   assert.equal(choose({ nproc_per_node: 2 }).sockets, true);
 });
 
-Deno.test("chooseWorkers() refuses idle workers, other machines and a worker for each of no GPU", () => {
+Deno.test("chooseWorkers() refuses idle workers and a worker for each of no GPU", () => {
   assert.equal(choose({ nproc_per_node: 8 }).count, 8);
   assert.throws(() => choose({ nproc_per_node: 9 }), {
     code: "E_WORLD_SIZE",
     message: /8 micro-batches.*9 workers/,
   });
-  assert.throws(() => choose({ nnodes: "2:4" }), { code: "E_WORLD_SIZE", message: /2:4 machines/ });
   assert.throws(() => choose({ nproc_per_node: "gpu" }), {
     code: "E_ENGINE",
     message: /a worker for each GPU as the run computes on the CPU/,

@@ -53,6 +53,7 @@ function makeParts(rank: number, endpoints: string[]) {
     nodes,
     rank,
     endpoints,
+    hosts: endpoints.map((endpoint) => endpoint.slice(0, endpoint.lastIndexOf("/"))),
     nonce: new Uint8Array(16).fill(9),
   };
   return { setup, own, reduced: state.region("reduced").view };

@@ -23,7 +23,7 @@ function open(hosts: string[], { insecure = false } = {}): World {
     bind: "127.0.0.1",
     keys: insecure ? null : { own: keys[rank], publicKeys },
   });
-  const links = hosts.map((_, rank) => zmqLinks({ rank, generation: 1, endpoints, tcp: tcp(rank) }));
+  const links = hosts.map((_, rank) => zmqLinks({ rank, generation: 1, endpoints, hosts, tcp: tcp(rank) }));
   for (const [rank, link] of links.entries()) {
     link.connect(links.map(({ ports }) => `tcp://127.0.0.1:${ports[rank]}`));
   }
@@ -83,7 +83,10 @@ for (
 
 zmqTest("zmqLinks() refuses members on other hosts without keys", () => {
   const endpoints = ["ipc:///tmp/a/m0", "ipc:///tmp/b/m1"];
-  assert.throws(() => zmqLinks({ rank: 0, generation: 1, endpoints }), { code: "E_KEY", message: /rank 1/ });
+  assert.throws(() => zmqLinks({ rank: 0, generation: 1, endpoints, hosts: ["a", "b"] }), {
+    code: "E_KEY",
+    message: /rank 1/,
+  });
 });
 
 zmqTest(
@@ -148,6 +151,7 @@ zmqTest("zmqLinks() between hosts says LinkLost where nobody listens", async () 
     rank: 1,
     generation: 1,
     endpoints: ["ipc:///tmp/a/m0", "ipc:///tmp/b/m1"],
+    hosts: ["a", "b"],
     tcp: { bind: "127.0.0.1", keys: { own, publicKeys: [publicKey, own.publicKey] } },
   });
   const port = links[0].ports[1];
