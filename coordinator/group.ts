@@ -57,6 +57,8 @@ export interface GroupOptions {
   /** How long they are waited for once `minMembers` are there, in ms. */
   readonly lastCallMs?: number;
   readonly minMembers: number;
+  /** How long it waits with fewer than that, in ms. */
+  readonly patienceMs?: number;
   readonly maxMembers: number;
   /** Whether workers may join that nobody here has started. */
   readonly takesOthers?: boolean;
@@ -113,8 +115,8 @@ const FAILURES = 2;
 const LINK_GRACE_MS = 500;
 /** Once so many as there must be are there, the others are waited for so long, in ms. */
 const LAST_CALL_MS = 30_000;
-/** With too few members a run waits for so long, in ms. */
-const TOO_FEW_MS = 300_000;
+/** With too few members a run waits for so long unless told otherwise, in ms. */
+const PATIENCE_MS = 300_000;
 
 /**
  * The members of a run: who belongs, in which generation, with which state. Everything that may happen to them is handled
@@ -721,12 +723,13 @@ export class Group {
     if (able >= this.options.minMembers && able > 0 && isDue) {
       return this.#regroup("there are enough members again");
     }
-    if (now - since < TOO_FEW_MS) return;
+    const { patienceMs = PATIENCE_MS } = this.options;
+    if (now - since < patienceMs) return;
     this.fail(
       new LockstepError(
         "E_TOO_FEW",
         `Cannot go on after step ${this.#position.step} with ${able} workers: ${this.options.minMembers} are required, and ${
-          TOO_FEW_MS / 1000
+          patienceMs / 1000
         } s have passed; start them, and the run goes on`,
       ),
     );

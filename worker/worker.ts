@@ -354,7 +354,7 @@ class Member {
   }
 
   async #configure({ rank, shards, members, nonce, generation }: Roster): Promise<void> {
-    const { computing, reducing } = this.options;
+    const { id, computing, reducing } = this.options;
     const { config, memory, training } = this.#member();
     if (training === null) return;
     await computing.deal(shards[rank]);
@@ -363,7 +363,17 @@ class Member {
     const nodes = shards.map((own) => tree.maximalSubtrees(own));
     const endpoints = members.map(({ endpoint }) => endpoint ?? "");
     const { partials } = training;
-    await reducing.configure({ ...memory, partials, shardCount, nodes, rank, endpoints, nonce, generation });
+    await reducing.configure({
+      id,
+      ...memory,
+      partials,
+      shardCount,
+      nodes,
+      rank,
+      endpoints,
+      nonce,
+      generation,
+    });
   }
 
   /** Pulls a snapshot piece by piece, a few at a time; false if another generation has begun meanwhile. */

@@ -1,8 +1,10 @@
 import { ReductionTree } from "../../shared/reduction_tree.ts";
+import { faultsOf } from "../../shared/faults.ts";
 import { Arena } from "../arena.ts";
 import { bindKernels } from "../kernels/kernels.ts";
 import { ExchangePlan } from "./exchange_plan.ts";
 import type { Exposures } from "./exposures.ts";
+import { faultyLinks } from "./faulty_links.ts";
 import { laneLinks, type LaneOptions } from "./lane_links.ts";
 import type { ForArenas } from "./link.ts";
 import { memoryLinks } from "./memory_links.ts";
@@ -27,17 +29,20 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
       bindKernels(module, { arena: partials, result: state, peer: { memory: peer } }),
     state: (peer = state.memory) => bindKernels(module, { arena: state, peer: { memory: peer } }),
   };
+  const faults = setup.id === undefined ? undefined : faultsOf(setup.id);
   const sockets = endpoints.length === 1 ? null : zmqLinks({ rank, generation, endpoints, tcp });
   const links = sockets ?? memoryLinks(1)[0];
   const squares = state.region("squares");
-  const exposed = endpoints.length === 1 ? null : exposeAll(exposures, {
+  const isAlone = endpoints.length === 1 || faults?.altersFrames;
+  const exposed = isAlone ? null : exposeAll(exposures, {
     partials: { memory: partials.memory, from: 0 },
     state: { memory: state.memory, from: Math.min(reduced.byteOffset, squares.byteOffset) },
     memberCount: endpoints.length,
   });
+  const lanes = exposed === null ? links : laneLinks(links, { exposed, bind, rank, nonce, generation });
   return new Reducer({
     plan: new ExchangePlan({ tree, nodes, rank, elements: reduced.length, frameElements }),
-    links: exposed === null ? links : laneLinks(links, { exposed, bind, rank, nonce, generation }),
+    links: faults === undefined ? lanes : faultyLinks(lanes, faults),
     nonce,
     generation,
     kernels: bind.partials(),
