@@ -144,6 +144,7 @@ export class Group {
   /** What all members compute with. */
   #common: MemberInfo | null = null;
   #ended: { readonly error: unknown } | undefined;
+  #drained = false;
   readonly #stop: () => void;
 
   constructor(private readonly options: GroupOptions) {
@@ -266,8 +267,9 @@ export class Group {
     this.#activity = null;
   }
 
-  /** Sends the members home. */
+  /** Sends the members home, and whoever says HELLO from now on. */
   drain(): void {
+    this.#drained = true;
     for (const id of this.#peers.keys()) this.send(id, { type: "DRAIN" });
     this.close();
   }
@@ -343,6 +345,7 @@ export class Group {
     if (other !== undefined) this.#happened({ type: "gone", id, how: "it began another session" });
     const session = new Session<Order, Report>(hello.session);
     session.accept(hello);
+    if (this.#drained) return void server.send(id, session.seal({ type: "DRAIN" }, clock.now()));
     const { applied, stateHash, prepared } = hello;
     const progress = { waitsFor: [], moved: 0, cpuMs: 0, activeAt: clock.now() };
     this.#peers.set(id, { id, session, hello, info: null, applied, stateHash, prepared, ...progress });
