@@ -39,8 +39,17 @@ export class References {
   }
 }
 
+export interface RunCaseOptions {
+  readonly references: References;
+  /** Whether the folder of a case that fails stays, to look into. */
+  readonly keep?: boolean;
+}
+
 /** Runs a case and judges it. Never rejects. */
-export async function runCase(given: ChaosCase, references: References): Promise<CaseResult> {
+export async function runCase(
+  given: ChaosCase,
+  { references, keep = false }: RunCaseOptions,
+): Promise<CaseResult> {
   const { number, name, needs = [] } = given;
   const missing = await whyNot(needs);
   const empty = { case: number, name, hash: null, expected_hash: null };
@@ -61,14 +70,19 @@ export async function runCase(given: ChaosCase, references: References): Promise
     began = Date.now();
     const { words, paceMs } = given;
     await using scenario = await Scenario.make({ words, paceMs, stepMs: expected.stepMs });
-    await given.run(scenario);
-    hash = await finalHash(scenario);
-    expect(hash === expected.hash, `the weights are other ones; ${scenario.notes.join("; ")}`);
-    await scenario.proves(stepsOf(words));
-    return result(true, scenario.notes.join("; "));
+    try {
+      await given.run(scenario);
+      hash = await finalHash(scenario);
+      expect(hash === expected.hash, `the weights are other ones; ${scenario.notes.join("; ")}`);
+      await scenario.proves(stepsOf(words));
+      return result(true, scenario.notes.join("; "));
+    } catch (error) {
+      const isForeseen = error instanceof CaseFailed || error instanceof LockstepError;
+      const reason = isForeseen ? error.message : `${error instanceof Error ? error.stack : error}`;
+      return result(false, keep ? `${reason}; kept in ${scenario.keep()}` : reason);
+    }
   } catch (error) {
-    const isForeseen = error instanceof CaseFailed || error instanceof LockstepError;
-    return result(false, isForeseen ? error.message : `${error instanceof Error ? error.stack : error}`);
+    return result(false, `the undisturbed run failed: ${error instanceof Error ? error.message : error}`);
   }
 }
 

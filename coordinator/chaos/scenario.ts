@@ -63,6 +63,7 @@ export class Scenario implements AsyncDisposable {
   /** What was measured, for the report. */
   readonly notes: string[] = [];
   readonly #programs: Program[] = [];
+  #isKept = false;
   readonly #temporary: string;
   readonly #faultFolder: string;
 
@@ -233,6 +234,12 @@ export class Scenario implements AsyncDisposable {
     expect(!sockets.some((name) => name.startsWith("lockstep-")), `sockets are left: ${sockets.join(", ")}`);
   }
 
+  /** Its folder is to stay when it ends. */
+  keep(): string {
+    this.#isKept = true;
+    return this.dir;
+  }
+
   #lastWords(): string {
     return this.#programs.at(-1)?.lastWords ?? "";
   }
@@ -246,6 +253,6 @@ export class Scenario implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     await Promise.all(this.#programs.map(({ ended }) => ended));
-    await Deno.remove(this.dir, { recursive: true });
+    if (!this.#isKept) await Deno.remove(this.dir, { recursive: true });
   }
 }

@@ -59,14 +59,14 @@ export const workerCases: readonly ChaosCase[] = [
     name: "fewer workers than the minimum: a pause, and E_TOO_FEW after the limit",
     ...short,
     async run(scenario) {
-      const words = ["--min_workers=2", "--max_restarts=0", "--patience=3"];
+      const words = ["--min_workers=2", "--max_restarts=0", "--patience=10"];
       const run = scenario.train({ workers: 2, words, faults: `worker-1:compute:45:kill` });
       await scenario.logged("waiting", ({ fields }) => String(fields.reason).includes("worker-1 is gone"));
       const steps = run.iteration;
       await scenario.ends(run, 75, "E_TOO_FEW");
       expect(run.iteration === steps, "it made steps with fewer workers than the minimum");
       await scenario.leavesNothing();
-      await scenario.ends(scenario.train({ workers: 2, resumes: true }));
+      await scenario.ends(scenario.train({ workers: 2, resumes: true, words: ["--patience=60"] }));
     },
   },
   {

@@ -8,12 +8,15 @@ import { defineCommand } from "./command.ts";
 /** `chaos`: does to real runs what a run must survive; exit status 1 if one did not. */
 export const command = defineCommand({
   summary: "Disturb real runs in all the ways that a run must survive",
-  usage: "[--case=N|N,N|all] [--times=N] [--json]",
+  usage: "[--case=N|N,N|all] [--times=N] [--keep] [--json]",
   options: {
     case: text("all, or numbers of cases").default("all").register(about, {
       help: "Which cases: docs/reliability.md lists them",
     }),
     times: wholeNumber(1).default(1).register(about, { help: "How often each is run" }),
+    keep: truth().default(false).register(about, {
+      help: "Whether the folder of a case that fails stays, to look into",
+    }),
     json: truth().default(false).register(about, { help: "Whether to print a line of JSON for each" }),
   },
   example: "lockstep chaos --case=3 --json",
@@ -24,7 +27,7 @@ export const command = defineCommand({
     let [passed, notRun] = [0, 0];
     for (let time = 0; time < options.times; time++) {
       for (const each of chosen) {
-        const result = await runCase(each, references);
+        const result = await runCase(each, { references, keep: options.keep });
         console.log(options.json ? JSON.stringify(result) : describe(result));
         if (result.pass === null) notRun++;
         else if (result.pass) passed++;
