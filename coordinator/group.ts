@@ -11,6 +11,7 @@ import type { Snapshot } from "./checkpoints.ts";
 import { type MemberInfo, parseMemberInfo } from "./member_info.ts";
 import { decide, eligible, type Membership, type MembershipEvent, noMembers, TICK_MS } from "./membership.ts";
 import { dealShards, redealShards, scratchCapacity } from "./plan.ts";
+import { Slowness } from "./slowness.ts";
 
 /** A boundary between steps. */
 export interface Position {
@@ -74,6 +75,8 @@ export interface GroupOptions {
   readData?(file: string, index: number): Promise<Uint8Array<ArrayBuffer>>;
   /** The newest state that is stored; null where none is. */
   restore(): Promise<Snapshot | null>;
+  /** Told of what a person may want to change. */
+  warn?(sentence: string): void;
   /** Every decision, with its reason. */
   note(event: string, fields: Record<string, unknown>): void;
   /** Told of every point that is reached, before anything goes on: for faults that are to happen just there. */
@@ -140,6 +143,7 @@ export class Group {
   /** Reductions of this generation that failed: who says so, and of whom. */
   readonly #failures: { by: string; about: string | null }[] = [];
   #failuresInARow = 0;
+  readonly #slowness = new Slowness();
   #regroupAt: number | null = null;
   /** What all members compute with. */
   #common: MemberInfo | null = null;
@@ -401,7 +405,19 @@ export class Group {
     peer.waitsFor = waitsFor.flatMap((rank) => this.#roster?.ids[rank] ?? []);
     if (moved !== peer.moved || cpuMs - peer.cpuMs > BUSY_MS) peer.activeAt = now;
     [peer.moved, peer.cpuMs] = [moved, cpuMs];
+    this.#findSlow(peer);
     this.options.server.send(peer.id, peer.session.sealLoose({ type: "BEAT" }));
+  }
+
+  #findSlow({ id, waitsFor }: Peer): void {
+    const others = this.ids.filter((other) => other !== id);
+    if (!this.ids.includes(id) || others.length === 0 || this.#activity === null) return;
+    const isWaitedFor = waitsFor.length === 0 &&
+      others.every((other) => this.#peers.get(other)?.waitsFor.includes(id));
+    if (!this.#slowness.beat(id, isWaitedFor)) return;
+    const reason = `${id} is slow: the others wait for it most of the time`;
+    this.options.note("slow", { id, reason });
+    this.options.warn?.(reason);
   }
 
   async #giveData(peer: Peer, { file, index }: Message<Report, "DATA_GET">): Promise<void> {
@@ -523,6 +539,7 @@ export class Group {
     const generation = ++this.#generation;
     const donor = this.#snapshot === null ? stateful[0] ?? null : null;
     this.#wanted.clear();
+    this.#slowness.forget();
     this.#roster = {
       generation,
       ids,

@@ -101,6 +101,7 @@ export async function coordinate(
     files: config.data_dir === null ? [] : await listDataFiles(config.data_dir),
     readData: (file, index) => readDataPiece(config.data_dir ?? "", { file, index }),
     restore: () => newestState(store, snapshot),
+    warn,
     note(event, fields) {
       note(event, fields);
       if (event === "roster" && isElastic) keepMembers(membersPath, { crew, roster: group.ids });
