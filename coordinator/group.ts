@@ -11,6 +11,7 @@ import type { Snapshot } from "./snapshot.ts";
 import { type MemberInfo, parseMemberInfo } from "./member_info.ts";
 import { decide, eligible, type Membership, type MembershipEvent, noMembers, TICK_MS } from "./membership.ts";
 import { dealShards, redealShards, scratchCapacity } from "./plan.ts";
+import { Slowness } from "./slowness.ts";
 
 /** A boundary between steps. */
 export interface Position {
@@ -57,6 +58,8 @@ export interface GroupOptions {
   /** How long they are waited for once `minMembers` are there, in ms. */
   readonly lastCallMs?: number;
   readonly minMembers: number;
+  /** How long it waits with fewer than that, in ms. */
+  readonly patienceMs?: number;
   readonly maxMembers: number;
   /** Where other hosts reach workers of this one; the loopback address if left out. */
   readonly address?: string;
@@ -76,6 +79,8 @@ export interface GroupOptions {
   readData?(file: string, index: number): Promise<Uint8Array<ArrayBuffer>>;
   /** The newest state that is stored; null where none is. */
   restore(): Promise<Snapshot | null>;
+  /** Told of what a person may want to change. */
+  warn?(sentence: string): void;
   /** Every decision, with its reason. */
   note(event: string, fields: Record<string, unknown>): void;
   /** Told of every point that is reached, before anything goes on: for faults that are to happen just there. */
@@ -121,8 +126,8 @@ const FAILURES = 2;
 const LINK_GRACE_MS = 500;
 /** Once so many as there must be are there, the others are waited for so long, in ms. */
 const LAST_CALL_MS = 30_000;
-/** With too few members a run waits for so long, in ms. */
-const TOO_FEW_MS = 300_000;
+/** With too few members a run waits for so long unless told otherwise, in ms. */
+const PATIENCE_MS = 300_000;
 
 /**
  * The members of a run: who belongs, in which generation, with which state. Everything that may happen to them is handled
@@ -148,10 +153,12 @@ export class Group {
   /** Reductions of this generation that failed: who says so, and of whom. */
   readonly #failures: { by: string; about: string | null }[] = [];
   #failuresInARow = 0;
+  readonly #slowness = new Slowness();
   #regroupAt: number | null = null;
   /** What all members compute with. */
   #common: MemberInfo | null = null;
   #ended: { readonly error: unknown } | undefined;
+  #drained = false;
   readonly #stop: () => void;
 
   constructor(private readonly options: GroupOptions) {
@@ -275,8 +282,9 @@ export class Group {
     this.#activity = null;
   }
 
-  /** Sends the members home. */
+  /** Sends the members home, and whoever says HELLO from now on. */
   drain(): void {
+    this.#drained = true;
     for (const id of this.#peers.keys()) this.send(id, { type: "DRAIN" });
     this.close();
   }
@@ -355,6 +363,7 @@ export class Group {
     if (other !== undefined) this.#happened({ type: "gone", id, how: "it began another session" });
     const session = new Session<Order, Report>(hello.session);
     session.accept(hello);
+    if (this.#drained) return void server.send(id, session.seal({ type: "DRAIN" }, clock.now()));
     const { applied, stateHash, prepared } = hello;
     // From here a worker on this machine is seen at an address that others cannot reach.
     const address = seen === null || seen.startsWith(LOOPBACK_NET) ? this.options.address ?? LOOPBACK : seen;
@@ -424,7 +433,19 @@ export class Group {
     peer.waitsFor = waitsFor.flatMap((rank) => this.#roster?.ids[rank] ?? []);
     if (moved !== peer.moved || cpuMs - peer.cpuMs > BUSY_MS) peer.activeAt = now;
     [peer.moved, peer.cpuMs] = [moved, cpuMs];
+    this.#findSlow(peer);
     this.options.server.send(peer.id, peer.session.sealLoose({ type: "BEAT" }));
+  }
+
+  #findSlow({ id, waitsFor }: Peer): void {
+    const others = this.ids.filter((other) => other !== id);
+    if (!this.ids.includes(id) || others.length === 0 || this.#activity === null) return;
+    const isWaitedFor = waitsFor.length === 0 &&
+      others.every((other) => this.#peers.get(other)?.waitsFor.includes(id));
+    if (!this.#slowness.beat(id, isWaitedFor)) return;
+    const reason = `${id} is slow: the others wait for it most of the time`;
+    this.options.note("slow", { id, reason });
+    this.options.warn?.(reason);
   }
 
   async #giveData(peer: Peer, { file, index }: Message<Report, "DATA_GET">): Promise<void> {
@@ -547,6 +568,7 @@ export class Group {
     this.#rosters++;
     const donor = this.#snapshot === null ? stateful[0] ?? null : null;
     this.#wanted.clear();
+    this.#slowness.forget();
     this.#roster = {
       generation,
       ids,
@@ -765,12 +787,13 @@ export class Group {
     if (able >= this.options.minMembers && able > 0 && isDue) {
       return this.#regroup("there are enough members again");
     }
-    if (now - since < TOO_FEW_MS) return;
+    const { patienceMs = PATIENCE_MS } = this.options;
+    if (now - since < patienceMs) return;
     this.fail(
       new LockstepError(
         "E_TOO_FEW",
         `Cannot go on after step ${this.#position.step} with ${able} workers: ${this.options.minMembers} are required, and ${
-          TOO_FEW_MS / 1000
+          patienceMs / 1000
         } s have passed; start them, and the run goes on`,
       ),
     );

@@ -371,7 +371,7 @@ class Member {
 
   /** Shards and links of a generation; false if another one has begun meanwhile. */
   async #configure({ rank, shards, members, nonce, epoch, generation }: Roster): Promise<boolean> {
-    const { computing, reducing } = this.options;
+    const { id, computing, reducing } = this.options;
     const { config, memory, training } = this.#member();
     if (training === null) return true;
     await computing.deal(shards[rank]);
@@ -383,7 +383,7 @@ class Member {
     const hosts = members.map(({ host }) => host);
     const tcp = new Set(hosts).size > 1 ? this.#tcpLinks(members) : undefined;
     const at = { nodes, rank, endpoints, hosts, tcp, nonce, generation };
-    await reducing.configure({ ...memory, partials, shardCount, ...at });
+    await reducing.configure({ id, ...memory, partials, shardCount, ...at });
     if (tcp === undefined) return true;
     const linked = new Promise<readonly string[] | null>((resolve) => this.#takeLinks = resolve);
     this.#send({ type: "PORTS", epoch, generation, ports: [...reducing.ports] });

@@ -55,4 +55,9 @@ export const commands: readonly CommandEntry[] = [
     summary: "Measure a training step or the all-reduce on this machine",
     load: () => import("./bench.ts"),
   },
+  {
+    name: "chaos",
+    summary: "Disturb real runs in all the ways that a run must survive",
+    load: () => import("./chaos.ts"),
+  },
 ];

@@ -5,8 +5,12 @@ import { configHash } from "../../shared/config/config_hash.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { listDataFiles, readDataPiece } from "../../shared/data/data_files.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
+import { faultsOf } from "../../shared/faults.ts";
+import { disk } from "../../shared/files.ts";
 import { fileSink, Log } from "../../shared/log.ts";
 import { stepScalars } from "../../shared/schedule.ts";
+import { faultyDisk } from "../chaos/faulty_disk.ts";
+import { faultyServer } from "../chaos/faulty_server.ts";
 import { parseChaos, startChaos } from "../chaos/injection.ts";
 import { readSnapshot } from "../checkpoints.ts";
 import type { Snapshot } from "../snapshot.ts";
@@ -49,7 +53,12 @@ export async function coordinate(
   using lines = new RunLines(dir, { config, warn });
   const notes = new Log("coordinator", { sinks: [log] });
   const note = (event: string, fields: Record<string, unknown>) => notes.info(event, fields);
-  const store = new CheckpointStore(dir.checkpoints, { keep: config.keep_checkpoints, epoch: epoch.number });
+  const faults = faultsOf("coordinator");
+  const store = new CheckpointStore(dir.checkpoints, {
+    keep: config.keep_checkpoints,
+    epoch: epoch.number,
+    disk: faults === undefined ? disk : faultyDisk(disk, faults),
+  });
   await store.sweep();
   const { endpoint, isElastic, minNodes, maxNodes } = rendezvousOf(config);
   const membersPath = join(dir.path, "members.json");
@@ -63,6 +72,7 @@ export async function coordinate(
     keys: endpoint === undefined || config.insecure ? undefined : await runKeys(dir.path, config.keys),
     insecure: config.insecure,
     outlives: isElastic,
+    patience: config.patience,
     adopted: left?.local,
   });
   const fingerprints = new Fingerprints({ expected: fingerprint, deterministic: config.deterministic, warn });
@@ -75,7 +85,7 @@ export async function coordinate(
   }
   const group = new Group({
     ...startOf(ledger, { chain, config }),
-    server: crew.server,
+    server: faults === undefined ? crew.server : faultyServer(crew.server, faults),
     clock: realClock,
     epoch: epoch.number,
     config,
@@ -87,16 +97,19 @@ export async function coordinate(
     minMembers: Math.min(config.min_workers, maxNodes * crew.count),
     maxMembers: maxNodes * crew.count,
     address: endpoint === undefined ? undefined : new URL(endpoint.replace("tcp:", "http:")).hostname,
+    patienceMs: 1_000 * config.patience,
     takesOthers: isElastic,
     inProcess: crew.inProcess,
     files: config.data_dir === null ? [] : await listDataFiles(config.data_dir),
     readData: (file, index) => readDataPiece(config.data_dir ?? "", { file, index }),
     restore: () => newestState(store, snapshot),
+    warn,
     note(event, fields) {
       note(event, fields);
       if (event === "roster" && isElastic) keepMembers(membersPath, { crew, roster: group.ids });
     },
     admit: (id, loaded) => fingerprints.check(id, loaded.fingerprint),
+    reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
   });
   crew.watch(group);
   const calm = startFaults(config, { crew, note });

@@ -46,6 +46,8 @@ export interface CrewOptions {
   readonly insecure?: boolean;
   /** Whether the workers live on without this process, and wait for another coordinator. */
   readonly outlives?: boolean;
+  /** How many seconds they wait. */
+  readonly patience?: number;
   /** Workers that an earlier coordinator has left. */
   readonly adopted?: readonly LocalRecord[];
   /** Where the coordinator listens (`tcp://…`); none is a socket in a folder that only this user can reach. */
@@ -98,7 +100,8 @@ function musterOne(): Crew {
 
 /** Every socket lies in `directory`, so that nothing is left of members that were killed. */
 async function musterProcesses(
-  { count, engine, gpus, verbose, endpoint, maxRestarts = 0, outlives, adopted, keys, insecure }: CrewOptions,
+  { count, engine, gpus, verbose, endpoint, maxRestarts = 0, outlives, patience, adopted, keys, insecure }:
+    CrewOptions,
   directory: IpcDirectory,
 ): Promise<Crew> {
   const runOptions = await fetchEngine(engine);
@@ -118,6 +121,7 @@ async function musterProcesses(
       gpus,
       maxRestarts,
       outlives,
+      patience,
       adopted,
     },
     ...{ keys: keys?.worker, insecure },

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
+import { faultsOf } from "../../shared/faults.ts";
 import { about, optional, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { readMemberKeys } from "../../shared/key_files.ts";
 import { decodeMemberKeys, type MemberKeys } from "../../shared/keys.ts";
@@ -51,6 +52,10 @@ export const command = defineCommand({
     outlives: truth().default(false).register(about, {
       help: "Whether to wait for another coordinator when the one that started this worker is gone",
     }),
+    patience: wholeNumber(1).default(300).register(about, {
+      unit: "seconds",
+      help: "How long to wait for a coordinator, unless this worker ends with the one that started it",
+    }),
     verbose: truth().default(false).register(about, { help: "Print the stack of an unexpected error" }),
   },
   example: "lockstep worker --rdzv_endpoint=127.0.0.1:29500 --rdzv_id=my-run",
@@ -69,6 +74,7 @@ export const command = defineCommand({
     const id = options.id ?? `${hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-").slice(0, 100)}-${Deno.pid}`;
     const leaving = new AbortController();
     Deno.addSignalListener("SIGTERM", () => leaving.abort());
+    const faults = faultsOf(id);
     const reducing = new CollectiveClient();
     const computing = new ComputeClient((node, byteOffset) => reducing.announce(node, byteOffset));
     const channel = await openControlClient(endpoint, { id, keys, insecure });
@@ -83,7 +89,8 @@ export const command = defineCommand({
           }
           : undefined,
         endpoint: data_endpoint ?? directory?.endpoint("data") ?? null,
-        patienceMs: outlives || !isOwn ? PATIENCE_MS : undefined,
+        patienceMs: outlives || !isOwn ? 1_000 * options.patience : undefined,
+        reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
       });
     } finally {
       directory?.remove();
@@ -93,9 +100,6 @@ export const command = defineCommand({
 });
 
 const LOOPBACK_ENDPOINT = /^tcp:\/\/127\./;
-
-/** How long a worker that nobody's pipe holds waits for a coordinator, in ms. */
-const PATIENCE_MS = 300_000;
 
 async function readKeys(path: string | null, parent: ParentPipe | null): Promise<MemberKeys | undefined> {
   if (path === null) return undefined;

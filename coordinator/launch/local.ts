@@ -40,6 +40,8 @@ export interface LaunchOptions {
   onEnd(end: WorkerEnd): void;
   /** Whether workers live on without this process, and wait for another coordinator. */
   readonly outlives?: boolean;
+  /** How many seconds they wait. */
+  readonly patience?: number;
   /** Workers that an earlier coordinator has left: those that run are not started again. */
   readonly adopted?: readonly LocalRecord[];
   /** Further options of `deno run`: which lock file. */
@@ -156,6 +158,7 @@ function start(
     insecure = false,
     verbose,
     outlives = false,
+    patience,
     runOptions = [],
     gpus = [],
   }: LaunchOptions & {
@@ -169,6 +172,7 @@ function start(
     `--local-rank=${localRank}`,
     ...(keys === undefined ? [] : ["--keys=-"]),
     ...(insecure ? ["--insecure"] : []),
+    ...(patience === undefined ? [] : [`--patience=${patience}`]),
     ...(verbose ? ["--verbose"] : []),
   ];
   const child = new Deno.Command(Deno.execPath(), {

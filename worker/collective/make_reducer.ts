@@ -1,7 +1,9 @@
 import { ReductionTree } from "../../shared/reduction_tree.ts";
+import { faultsOf } from "../../shared/faults.ts";
 import { Arena } from "../arena.ts";
 import { bindKernels } from "../kernels/kernels.ts";
 import type { Exposures } from "./exposures.ts";
+import { faultyLinks } from "./faulty_links.ts";
 import { makeExchange } from "./grouped_exchange.ts";
 import { laneLinks, type LaneOptions } from "./lane_links.ts";
 import type { ForArenas } from "./link.ts";
@@ -33,14 +35,17 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
   const sockets = endpoints.length === 1
     ? null
     : zmqLinks({ rank, generation, endpoints, hosts, peers, tcp });
+  const faults = setup.id === undefined ? undefined : faultsOf(setup.id);
   const squares = state.region("squares");
-  const exposed = endpoints.length === 1 ? null : exposeAll(exposures, {
+  const isAlone = endpoints.length === 1 || faults?.altersFrames;
+  const exposed = isAlone ? null : exposeAll(exposures, {
     partials: { memory: partials.memory, from: 0 },
     state: { memory: state.memory, from: Math.min(reduced.byteOffset, squares.byteOffset) },
     memberCount: endpoints.length,
   });
   const bare = sockets ?? memoryLinks(1)[0];
-  const links = exposed === null ? bare : laneLinks(bare, { exposed, bind, rank, nonce, generation });
+  const lanes = exposed === null ? bare : laneLinks(bare, { exposed, bind, rank, nonce, generation });
+  const links = faults === undefined ? lanes : faultyLinks(lanes, faults);
   const exchange = makeExchange(plans, {
     links,
     nonce,

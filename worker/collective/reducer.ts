@@ -51,9 +51,9 @@ export class Reducer implements Collective {
     this.#exchange.abort();
   }
 
-  /** How the reduction stands. */
+  /** How the reduction stands. Who has not brought its own sums yet waits for nobody: the others wait for it. */
   status(): CollectiveStatus {
-    const { from, to } = this.#exchange.interest;
+    const { from, to } = this.#exchange.isAnnounced ? this.#exchange.interest : { from: [], to: [] };
     return { waitsFor: [...new Set([...from, ...to])].sort((a, b) => a - b), moved: this.#moved };
   }
 

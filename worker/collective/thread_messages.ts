@@ -5,6 +5,8 @@ import type { TcpLinks } from "./zmq_links.ts";
 
 /** All that a collective thread must know about a generation. */
 export interface CollectiveSetup {
+  /** This member's name, for faults that are planned for it; none are without. */
+  id?: string;
   /** From compileKernels, for shared memory. */
   module: WebAssembly.Module;
   /** The arena of partial sums; "scratch" is at least ExchangePlan.scratchLength long. */

@@ -77,6 +77,11 @@ export const launchKeys = {
     unit: "workers",
     help: "With fewer workers than these a run waits for others",
   }),
+  patience: wholeNumber(1).default(300).register(about, {
+    unit: "seconds",
+    help:
+      "How long a run with too few workers waits for others, and its workers for a coordinator, before they end with 75",
+  }),
   max_restarts: wholeNumber(0).default(3).register(about, {
     unit: "restarts",
     help: "How often a local worker that died is started again",

@@ -1,0 +1,34 @@
+/** A process that a scenario has started, itself or through another one. */
+export interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  /** "worker-1"; null for one that is no worker. */
+  readonly worker: string | null;
+}
+
+/**
+ * The living processes whose environment holds `mark`, a text that no other process has. Asks `ps`, as a program may not
+ * read /proc under Deno unless it may do everything.
+ */
+export async function processesWith(mark: string): Promise<Process[]> {
+  const { stdout } = await new Deno.Command("ps", {
+    args: ["axeww", "-o", "pid=,ppid=,stat=,command="],
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  return new TextDecoder().decode(stdout).split("\n").flatMap((line) => {
+    const [, pid, parent, state, command] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    if (command === undefined || state.startsWith("Z") || !command.includes(mark)) return [];
+    const [, worker = null] = / worker (?:.* )?--id=([\w.-]+)/.exec(command) ?? [];
+    return [{ pid: Number(pid), parent: Number(parent), worker }];
+  });
+}
+
+/** Sends a signal to a process that may have ended. */
+export function signal(pid: number, name: Deno.Signal): void {
+  try {
+    Deno.kill(pid, name);
+  } catch {
+    // It has ended.
+  }
+}
