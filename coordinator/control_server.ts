@@ -116,6 +116,7 @@ interface ServerParts {
 class RouterServer implements ControlServer {
   readonly refused = new Map<ErrorCode, number>();
   onGone?: (from: string) => void;
+  onAdmin?: CoordinatorServer["onAdmin"];
   readonly #inbox = new Inbox<Received>();
   readonly #loop: SocketLoop;
   readonly #directory: IpcDirectory | null;
@@ -127,6 +128,8 @@ class RouterServer implements ControlServer {
   #closed: Promise<void> | null = null;
   /** Workers that have an ERROR on its way: one that does not read gets no more of them. */
   readonly #beingRefused = new Set<string>();
+  /** Messages of admins whose answer is under way. */
+  #beingServed = 0;
 
   constructor(
     readonly endpoint: string,
@@ -225,11 +228,20 @@ class RouterServer implements ControlServer {
       const { id, role, address, replaces } = this.#peers.identify(routingId, source);
       if (replaces) this.#tellGone(id);
       if (frames.length === 1 && isFarewell(frames[0])) this.#sendTo(routingId, farewellFrame());
-      else this.#inbox.push({ from: id, role, address, message: decode(id, frames) });
+      else if (role === "admin" && this.onAdmin !== undefined && frames.length === 1) {
+        if (this.#beingServed >= WAITING_MESSAGES) return; // nobody types so fast
+        this.#serveAdmin(this.onAdmin(frames[0], { address }), routingId);
+      } else this.#inbox.push({ from: id, role, address, message: decode(id, frames) });
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       this.#refuse(routingId, error);
     }
+  }
+
+  async #serveAdmin(answer: Promise<Frame>, routingId: string): Promise<void> {
+    this.#beingServed++;
+    await this.#sendTo(routingId, await answer);
+    this.#beingServed--;
   }
 
   #tellGone(id: string): void {

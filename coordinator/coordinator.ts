@@ -9,8 +9,13 @@ import type { Ledger } from "./ledger.ts";
 import type { MemberInfo } from "./member_info.ts";
 import { runStep, type StepOutcome } from "./step_round.ts";
 
+/** What a run does at a time. */
+export type RunActivity = "forming" | "stepping" | "estimating" | "saving" | "evaluating";
+
 /** What a run tells while it goes on; every part is optional for whoever listens. */
 export interface RunObserver {
+  /** Something else is begun. */
+  begins?(activity: RunActivity): void;
   /** All members are ready: what they compute with. */
   ready?(info: MemberInfo): void;
   /** A step was applied. */
@@ -39,6 +44,8 @@ export interface CoordinatorOptions {
   readonly observer: RunObserver;
   /** True once somebody asked the run to end after the step under way. */
   shouldStop(): boolean;
+  /** True while somebody waits for a checkpoint: one is saved at the next boundary between steps. */
+  shouldSave?(): boolean;
   /** Whether any two members must compute the same bits, so that they are compared now and then. */
   audits?(): boolean;
   /** Called when the members are ready, before the first step: compares and writes the manifest. Its result is kept in checkpoints. */
@@ -84,6 +91,7 @@ class Run {
   /** FORMING, and the manifest. */
   async form(): Promise<void> {
     const { group, observer, accept } = this.options;
+    observer.begins?.("forming");
     this.#info = await group.form();
     this.#savedAt = this.#step > 0 ? this.#step : -1;
     this.#configHash = (await accept(this.#info)).configHash;
@@ -109,6 +117,7 @@ class Run {
     let stopped = false;
     while (this.#step < config.max_iters && !config.eval_only) {
       if (this.#step % config.eval_interval === 0 && this.#step !== this.#savedAt) await this.#estimate();
+      if (this.options.shouldSave?.() && this.#step > 0) await this.#save(false);
       await this.#runStep();
       stopped = this.options.shouldStop();
       if (stopped) break;
@@ -133,6 +142,7 @@ class Run {
     const { group, ledger, config, observer, shouldStop, audits } = this.options;
     const began = performance.now();
     const step = this.#step;
+    observer.begins?.("stepping");
     const { loss, gradNorm, learningRate } = await this.#madeStep(() =>
       runStep({ group, ledger, config, shouldStop, audits, onHeld: (error) => observer.held?.(error) })
     );
@@ -169,6 +179,7 @@ class Run {
   /** nanoGPT's estimate of both losses; saves if it is the best, or at every estimate if asked to. */
   async #estimate(): Promise<void> {
     const { group, config, observer } = this.options;
+    observer.begins?.("estimating");
     const request = { kind: "estimate", iters: config.eval_iters } as const;
     const result = await evaluate(group, {
       evaluation: this.#evaluations++,
@@ -193,6 +204,7 @@ class Run {
   /** Saves the state. Training goes on where nothing can be written, and the checkpoints before stay. */
   async #save(best: boolean): Promise<void> {
     const { group, ledger, store, observer } = this.options;
+    observer.begins?.("saving");
     try {
       await ledger.sync();
       const path = await saveCheckpoint(store, group, {
@@ -230,6 +242,7 @@ class Run {
   async #evaluateTask(): Promise<TaskResult | null> {
     const { group, config, observer } = this.options;
     if (config.eval_items === 0) return null;
+    observer.begins?.("evaluating");
     return await evaluateTask({
       name: taskOf(config),
       group,

@@ -9,7 +9,15 @@ import { Session } from "../shared/protocol/session.ts";
 import { blame, mostNamed } from "./blame.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { type MemberInfo, parseMemberInfo } from "./member_info.ts";
-import { decide, eligible, type Membership, type MembershipEvent, noMembers, TICK_MS } from "./membership.ts";
+import {
+  type Candidate,
+  decide,
+  eligible,
+  type Membership,
+  type MembershipEvent,
+  noMembers,
+  TICK_MS,
+} from "./membership.ts";
 import { dealShards, redealShards, scratchCapacity } from "./plan.ts";
 import { Slowness } from "./slowness.ts";
 
@@ -38,6 +46,32 @@ export interface Activity {
   unfinished(): readonly string[];
   /** Called every TICK_MS. */
   tick?(): void;
+}
+
+/** A worker as somebody outside sees it. */
+export interface WorkerStatus {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  /** Null for one that is no member now. */
+  readonly rank: number | null;
+  /** Of the virtual shards, what it computes. */
+  readonly shards: readonly number[];
+  readonly state:
+    | "member"
+    /** A member that computes nothing: more are there than shards. */
+    | "spare"
+    /** It becomes a member at the next boundary. */
+    | "standby"
+    | "loading"
+    /** Silent for a while. */
+    | "suspected"
+    /** Evicted more than once, and waiting for readmission. */
+    | "barred";
+  /** Time since it was heard. */
+  readonly silentMs: number;
+  /** CPU time of its process. */
+  readonly cpuMs: number;
 }
 
 /** Where a coordinator is in a step. */
@@ -215,6 +249,34 @@ export class Group {
   /** Virtual shards by member, of all members of the roster. */
   get shards(): ReadonlyMap<string, readonly number[]> {
     return this.#roster?.shards ?? new Map();
+  }
+
+  /** Everyone who is in a session: the members by rank, then the others by name. */
+  get workers(): readonly WorkerStatus[] {
+    const now = this.options.clock.now();
+    const { candidates } = this.#membership;
+    const able = eligible(now, this.#membership);
+    const others = [...candidates.keys()].filter((id) => !this.ids.includes(id)).sort(byName);
+    return [...this.ids, ...others].flatMap((id) => {
+      const [peer, candidate] = [this.#peers.get(id), candidates.get(id)];
+      if (peer === undefined || candidate === undefined) return [];
+      const { hello: { host, pid }, cpuMs } = peer;
+      const rank = this.ids.includes(id) ? this.#roster?.ids.indexOf(id) ?? null : null;
+      const shards = rank === null ? [] : this.shards.get(id) ?? [];
+      const silentMs = candidate.inProcess ? 0 : now - candidate.heardAt;
+      const state = this.#stateOf(candidate, { rank, shards, isAble: able.includes(id) });
+      return [{ id, host, pid, rank, shards, state, silentMs, cpuMs }];
+    });
+  }
+
+  #stateOf(
+    { loaded, suspected }: Candidate,
+    { rank, shards, isAble }: { rank: number | null; shards: readonly number[]; isAble: boolean },
+  ): WorkerStatus["state"] {
+    if (!loaded) return "loading";
+    if (suspected) return "suspected";
+    if (rank !== null) return shards.length > 0 || !this.options.trains ? "member" : "spare";
+    return isAble ? "standby" : "barred";
   }
 
   /** Does something with the members, to its end, whatever happens to them meanwhile. One thing at a time. */

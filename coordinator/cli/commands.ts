@@ -36,6 +36,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./inspect.ts"),
   },
   {
+    name: "attach",
+    summary: "Look at a run that goes on, and steer it, from a console",
+    load: () => import("./attach.ts"),
+  },
+  {
     name: "worker",
     summary: "Join a run as a worker; a coordinator starts those of its own machine by itself",
     load: () => import("./worker.ts"),

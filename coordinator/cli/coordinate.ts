@@ -24,6 +24,8 @@ import { openLedger, readLedger } from "../ledger_files.ts";
 import { beganAt, readMembers, writeMembers } from "../launch/members_file.ts";
 import { rendezvousOf } from "../launch/rendezvous.ts";
 import { runKeys } from "../run_keys.ts";
+import { Attachment } from "../steering/attachment.ts";
+import { RunSteering } from "../steering/run_steering.ts";
 import type { WorkerChoice } from "./choose_workers.ts";
 import { type Crew, musterCrew } from "./crew.ts";
 import type { OpenedRun } from "./open_run.ts";
@@ -112,9 +114,16 @@ export async function coordinate(
     reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
   });
   crew.watch(group);
+  const steering = new RunSteering({
+    ...{ group, config, warn, runDir: dir.path },
+    minMembers: Math.min(config.min_workers, maxNodes * crew.count),
+    savedStep: snapshot?.step ?? null,
+  });
+  const attachment = new Attachment(steering, { runDir: dir.path, crew, note });
   const calm = startFaults(config, { crew, note });
   const fencing = setInterval(() => checkEpoch(epoch, group), FENCING_MS);
   try {
+    if (!crew.inProcess) await attachment.open();
     const result = await runCoordinator({
       group,
       ledger,
@@ -123,13 +132,15 @@ export async function coordinate(
       configHash: configHash(config),
       store,
       bestValLoss: snapshot?.bestValLoss ?? null,
-      shouldStop: () => signal?.aborted ?? false,
+      shouldStop: () => steering.shouldStop || (signal?.aborted ?? false),
+      shouldSave: () => steering.shouldSave,
       async accept(info) {
+        attachment.open(); // loads what one process has no other use for: not before its worker is there
         await lines.open(group.position.step);
         return await accept(info, fingerprints.common);
       },
-      observer: lines.noting(observer),
-    });
+      observer: steering.observing(lines.noting(observer)),
+    }).finally(() => attachment.close());
     calm();
     await crew.finish();
     if (isElastic) await Deno.remove(membersPath).catch(() => {});

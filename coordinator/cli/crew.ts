@@ -19,6 +19,8 @@ export interface Crew {
   readonly inProcess: boolean;
   /** The members' processes as they are now, by id. */
   readonly pids: ReadonlyMap<string, number>;
+  /** Where the sockets of this machine lie; null where there are none. */
+  readonly sockets: IpcDirectory | null;
   /** Tells a group of the ends of processes, those before it too. */
   watch(group: Group): void;
   /** After DRAIN: waits until all members have left. */
@@ -88,6 +90,7 @@ function musterOne(): Crew {
     count: 1,
     inProcess: true,
     pids: new Map([[id, Deno.pid]]),
+    sockets: null,
     watch: (group) => worker.catch((error) => group.fail(error)),
     async finish() {
       await worker;
@@ -138,6 +141,7 @@ async function musterProcesses(
     get pids() {
       return workers.pids;
     },
+    sockets: directory,
     watch: (group) => ends.watch(group),
     async finish() {
       await workers.finish(GRACE_MS);

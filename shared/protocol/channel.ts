@@ -52,6 +52,11 @@ export interface CoordinatorServer {
    * Called when a sender's connection has ended and it has not come back, once everything that it sent has been received.
    */
   onGone?: (from: string) => void;
+  /**
+   * Answers a frame of an admin, who is seen from `address`, with another. Must not reject. Where it is not set, what admins
+   * send is received as what workers send is.
+   */
+  onAdmin?: (frame: Uint8Array, from: { address: string | null }) => Promise<Uint8Array<ArrayBuffer>>;
   /** As `WorkerChannel.close`. */
   close(): Promise<void>;
 }

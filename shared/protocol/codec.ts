@@ -13,6 +13,11 @@ const unpacker = new Unpackr(options);
 
 /** A message as one frame of MessagePack. Throws `LockstepError` E_TOO_LARGE beyond `MAX_MESSAGE_BYTES`. */
 export function encodeMessage(message: ToWorker | FromWorker): Uint8Array<ArrayBuffer> {
+  return packMessage(message);
+}
+
+/** As `encodeMessage`, for messages of another table. */
+export function packMessage(message: { readonly type: string }): Uint8Array<ArrayBuffer> {
   const packed = packer.pack(message);
   if (packed.byteLength > MAX_MESSAGE_BYTES) {
     throw new LockstepError(
@@ -29,7 +34,7 @@ export function encodeMessage(message: ToWorker | FromWorker): Uint8Array<ArrayB
  * are views of the frame.
  */
 export function decodeToWorker(frame: Uint8Array): ToWorker {
-  return parse(frame, toWorkerSchema);
+  return parseMessage(frame, toWorkerSchema);
 }
 
 /**
@@ -37,10 +42,11 @@ export function decodeToWorker(frame: Uint8Array): ToWorker {
  * views of the frame.
  */
 export function decodeFromWorker(frame: Uint8Array): FromWorker {
-  return parse(frame, fromWorkerSchema);
+  return parseMessage(frame, fromWorkerSchema);
 }
 
-function parse<T>(frame: Uint8Array, schema: z.ZodType<T>): T {
+/** As `decodeToWorker`, for messages of another table. */
+export function parseMessage<T>(frame: Uint8Array, schema: z.ZodType<T>): T {
   const result = schema.safeParse(unpack(frame));
   if (result.success) return result.data;
   const [{ path, message }] = result.error.issues;
