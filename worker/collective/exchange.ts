@@ -124,8 +124,9 @@ export class Exchange implements Exchanging {
   }
 
   get done(): boolean {
-    const { from, to } = this.interest;
-    return this.#unfinished === 0 && from.length === 0 && to.length === 0;
+    if (this.#unfinished > 0 || this.#owed.size > 0) return false;
+    for (const outbox of this.#outboxes.values()) if (!outbox.isEmpty) return false;
+    return true;
   }
 
   get interest(): LinkInterest {

@@ -116,7 +116,7 @@ export class Inbox {
     return located.map(({ frame, place }, i) => {
       const hash = this.#hashes.slice(4 * i, 4 * i + 4);
       const accepted = { phase, bucket, frame, place, hash, source: { ...source, position } };
-      position += place.bytes.length;
+      position += place.byteLength;
       if (phase === "partial") return accepted;
       this.fetch(accepted, { source: accepted.source, to: place.byteOffset });
       return { ...accepted, source: null };
@@ -125,18 +125,18 @@ export class Inbox {
 
   /** Copies a frame from the peer's memory to byte offset `to`. Throws E_CRC for other bytes than the peer announced. */
   fetch(frame: Accepted, { source: { peer, kernels, position }, to }: { source: Source; to: number }): void {
-    const { bytes, firstBlock } = frame.place;
+    const { length, firstBlock } = frame.place;
     kernels.hashReset();
-    kernels.fetch(to, position, bytes.length / 4, firstBlock);
+    kernels.fetch(to, position, length, firstBlock);
     readHash(kernels, this.#hash);
     this.#verify(peer, frame);
   }
 
   /** Writes the sum of a frame that is read from the peer's memory and of numbers at `a` to byte offset `to`. Throws E_CRC. */
   fetchAdd(frame: Accepted, { peer, kernels, position }: Source, { to, a }: { to: number; a: number }): void {
-    const { bytes, firstBlock } = frame.place;
+    const { length, firstBlock } = frame.place;
     kernels.hashReset();
-    kernels.fetchAdd(to, a, position, bytes.length / 4, firstBlock);
+    kernels.fetchAdd(to, a, position, length, firstBlock);
     readHash(kernels, this.#hash);
     this.#verify(peer, frame);
   }
@@ -147,9 +147,9 @@ export class Inbox {
     { peer, kernels, position }: Source,
     { to, a, divisor, out }: { to: number; a: number; divisor: number; out: BlockHash },
   ): void {
-    const { bytes, firstBlock } = frame.place;
+    const { length, firstBlock } = frame.place;
     kernels.hashReset();
-    kernels.finishFetchAdd(to, a, position, bytes.length / 4, firstBlock, divisor);
+    kernels.finishFetchAdd(to, a, position, length, firstBlock, divisor);
     readHash(kernels, this.#hash);
     readSecondHash(kernels, out);
     this.#verify(peer, frame);
@@ -200,7 +200,7 @@ export class Inbox {
     const { rank } = plan.shape;
     if (phase === "squares" && plan.sendsResults) {
       const place = places.squares(peer);
-      return place.offset === offset && place.bytes.length === length ? [{ frame: 0, place }] : [];
+      return place.offset === offset && place.byteLength === length ? [{ frame: 0, place }] : [];
     }
     const isPartial = phase === "partial" && plan.owners.get(bucket) === peer;
     if (!isPartial && !(phase === "result" && plan.sendsResults)) return [];

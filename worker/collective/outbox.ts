@@ -92,7 +92,7 @@ export class Outbox {
       const own = hashes.subarray(4 * i, 4 * i + 4);
       hashFrame(run[i], own);
       addHash(hash, own);
-      length += run[i].place.bytes.length;
+      length += run[i].place.byteLength;
     }
     const header = this.#header(first, { position: first.place.byteOffset, length, hash });
     return { header, payload: new Uint8Array(hashes.buffer), frames };
@@ -103,8 +103,13 @@ export class Outbox {
     rest: { position: number | null; length: number; hash: BlockHash },
   ): Bytes {
     const header: Bytes = new Uint8Array(HEADER_BYTES);
-    const { rank, nonce } = this.sender;
-    encodeHeader({ ...this.#key, ...rest, nonce, phase, sender: rank, bucket, offset }, header);
+    const { generation, step, attempt } = this.#key;
+    const { rank: sender, nonce } = this.sender;
+    const { position, length, hash } = rest;
+    encodeHeader(
+      { nonce, generation, step, attempt, phase, sender, bucket, offset, position, length, hash },
+      header,
+    );
     return header;
   }
 }
@@ -116,7 +121,7 @@ function hashFrame({ place, hash }: OutgoingFrame, out: BlockHash): void {
 
 /** Whether a frame continues another one where it lies. */
 function follows(before: OutgoingFrame, frame: OutgoingFrame): boolean {
-  const { byteOffset, bytes } = before.place;
+  const { byteOffset, byteLength } = before.place;
   return frame.phase === before.phase && frame.bucket === before.bucket &&
-    frame.place.byteOffset === byteOffset + bytes.length;
+    frame.place.byteOffset === byteOffset + byteLength;
 }

@@ -1,5 +1,5 @@
 import type { Region } from "../arena.ts";
-import { type BlockHash, HASH_BLOCK, hashPart } from "../kernels/block_hash.ts";
+import { type BlockHash, HASH_BLOCK, type HashedPart, hashPart } from "../kernels/block_hash.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { ATOM } from "../optimizer/clip.ts";
 import type { Part } from "./buckets.ts";
@@ -7,17 +7,40 @@ import type { ExchangePlan } from "./exchange_plan.ts";
 import type { Bytes } from "./link.ts";
 
 /** Numbers in an arena that one frame carries, at the sender or at the receiver. */
-export interface Place {
-  /** The bytes themselves. */
-  readonly bytes: Bytes;
+export class Place implements HashedPart {
   /** Where they start in their arena. */
   readonly byteOffset: number;
+  /** How many they are. */
+  readonly length: number;
   /** The number of the first block for their hash. */
   readonly firstBlock: number;
+
   /** The `offset` of a frame's header. */
   readonly offset: number;
+  readonly #kernels: Kernels;
+
+  /** In an arena's `buffer`, to which the kernels are bound. */
+  constructor(private readonly buffer: ArrayBuffer, at: HashedPart & { kernels: Kernels; offset: number }) {
+    this.byteOffset = at.byteOffset;
+    this.length = at.length;
+    this.firstBlock = at.firstBlock;
+    this.offset = at.offset;
+    this.#kernels = at.kernels;
+  }
+
+  get byteLength(): number {
+    return 4 * this.length;
+  }
+
+  /** The bytes themselves. */
+  get bytes(): Bytes {
+    return new Uint8Array(this.buffer, this.byteOffset, this.byteLength);
+  }
+
   /** Writes their hash to `out`. */
-  hash(out: BlockHash): void;
+  hash(out: BlockHash): void {
+    hashPart(this.#kernels, this, out);
+  }
 }
 
 /** The memory of an exchange. */
@@ -47,48 +70,29 @@ export class Places {
   }
 
   /** Part of a partial sum whose gradient starts, or would start, at byte offset `base`. */
-  partial(base: number, part: Part): Place {
+  partial(base: number, { start, length }: Part): Place {
     const { kernels, scratch } = this.memory;
-    return numbers(kernels, { buffer: scratch.view.buffer, byteOffset: base + 4 * part.start, part });
+    const part = { byteOffset: base + 4 * start, length, firstBlock: start / HASH_BLOCK };
+    return new Place(scratch.view.buffer, { ...part, kernels, offset: start });
   }
 
   /** Part of the reduced gradient. */
-  result(part: Part): Place {
-    const { resultKernels, reduced } = this.memory;
-    return numbers(resultKernels, {
-      buffer: reduced.view.buffer,
-      byteOffset: reduced.byteOffset + 4 * part.start,
-      part,
-    });
+  result({ start, length }: Part): Place {
+    const { resultKernels: kernels, reduced } = this.memory;
+    const part = { byteOffset: reduced.byteOffset + 4 * start, length, firstBlock: start / HASH_BLOCK };
+    return new Place(reduced.view.buffer, { ...part, kernels, offset: start });
   }
 
-  /** The square sums of the atoms of a member's segment. */
+  /** The square sums, two words each, of the atoms of a member's segment. */
   squares(rank: number): Place {
-    const { resultKernels, squares } = this.memory;
+    const { resultKernels: kernels, squares } = this.memory;
     const { start, length } = this.plan.segments[rank];
     const offset = start / ATOM;
-    const byteOffset = squares.byteOffset + 8 * offset;
-    const words = 2 * Math.ceil(length / ATOM);
-    return {
-      bytes: new Uint8Array(squares.view.buffer, byteOffset, 4 * words),
-      byteOffset,
+    const part = {
+      byteOffset: squares.byteOffset + 8 * offset,
+      length: 2 * Math.ceil(length / ATOM),
       firstBlock: rank,
-      offset,
-      hash: (out) => hashPart(resultKernels, { byteOffset, length: words, firstBlock: rank }, out),
     };
+    return new Place(squares.view.buffer, { ...part, kernels, offset });
   }
-}
-
-function numbers(
-  kernels: Kernels,
-  { buffer, byteOffset, part }: { buffer: ArrayBuffer; byteOffset: number; part: Part },
-): Place {
-  const { start, length } = part;
-  return {
-    bytes: new Uint8Array(buffer, byteOffset, 4 * length),
-    byteOffset,
-    firstBlock: start / HASH_BLOCK,
-    offset: start,
-    hash: (out) => hashPart(kernels, { byteOffset, length, firstBlock: start / HASH_BLOCK }, out),
-  };
 }
