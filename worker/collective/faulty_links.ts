@@ -1,5 +1,5 @@
 import type { Faults, FrameAction } from "../../shared/faults.ts";
-import { decodeHeader, NONCE_BYTES, noteOf } from "./codec.ts";
+import { decodeHeader, NONCE_BYTES } from "./codec.ts";
 import type { Bytes, Link, Links } from "./link.ts";
 
 /** Longer than any frame that may be. */
