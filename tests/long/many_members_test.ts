@@ -16,7 +16,15 @@ const STEPS = 20;
 const V = 64;
 
 const config = parseRunConfig({
-  ...{ dataset: "sort", sort: { length: 4 }, n_layer: 1, n_head: 2, n_embd: 16, block_size: 8, batch_size: 1 },
+  ...{
+    dataset: "sort",
+    sort: { length: 4 },
+    n_layer: 1,
+    n_head: 2,
+    n_embd: 16,
+    block_size: 8,
+    batch_size: 1,
+  },
   ...{ gradient_accumulation_steps: V, max_iters: 1_000, engine: "onnx", device: "cpu", vocab_size: 17 },
 }, { source: "test" });
 
