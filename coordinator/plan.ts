@@ -49,7 +49,7 @@ function lightestCuts({ tree, light, heavyMembers, memberCount }: Deal): number[
 
 /**
  * Deals a step again after members were lost: everybody keeps the shards of `kept`, and those that nobody has go to whoever
- * has the fewest, neighbours together, so that only they are computed. Falls back to {@link dealShards} where keeping would
+ * has their neighbours, or the fewest, so that only they are computed. Falls back to {@link dealShards} where keeping would
  * take more room for others' partial sums than `scratchGradients`.
  */
 export function redealShards(
@@ -60,10 +60,13 @@ export function redealShards(
   const owned = new Set(plan.flat());
   const lost = Array.from({ length: shardCount }, (_, shard) => shard).filter((shard) => !owned.has(shard));
   const share = Math.ceil(shardCount / plan.length);
-  for (const shards of plan.toSorted((a, b) => a.length - b.length)) {
-    shards.push(...lost.splice(0, Math.max(0, share - shards.length)));
-    shards.sort((a, b) => a - b);
+  for (const shard of lost) {
+    const isBeside = (shards: number[]) => shards.includes(shard - 1) || shards.includes(shard + 1);
+    const [taker] = plan.filter((shards) => shards.length < share)
+      .sort((a, b) => Number(isBeside(b)) - Number(isBeside(a)) || a.length - b.length);
+    taker.push(shard);
   }
+  for (const shards of plan) shards.sort((a, b) => a - b);
   return scratchNeeded(shardCount, plan) <= scratchGradients ? plan : dealShards(shardCount, plan.length);
 }
 

@@ -43,15 +43,13 @@ async function fetchFile(
   const temporary = await Deno.makeTempFile({ dir: folder, prefix: `${file.name}.` });
   try {
     using into = await Deno.open(temporary, { write: true });
-    const writer = into.writable.getWriter();
     let bytes = 0;
     for (let index = 0; bytes < file.bytes; index++) {
       const piece = await readPiece(file.name, index);
       if (piece.length === 0) break;
-      await writer.write(piece);
+      for (let at = 0; at < piece.length;) at += await into.write(piece.subarray(at));
       bytes += piece.length;
     }
-    writer.releaseLock();
     if (await sha256File(temporary) !== file.sha256) {
       throw new LockstepError("E_DATA", `Cannot use ${file.name} of the run's data: it arrived damaged`);
     }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { dealShards } from "../../coordinator/plan.ts";
+import { dealShards, redealShards, scratchCapacity } from "../../coordinator/plan.ts";
 import { ReductionTree } from "../../shared/reduction_tree.ts";
 
 Deno.test("dealShards() gives every shard once, in order, with loads that differ by at most one", () => {
@@ -33,4 +33,30 @@ Deno.test("dealShards() gives each member one complete subtree when members are 
     const tree = new ReductionTree(shards);
     for (const own of dealShards(shards, members)) assert.equal(tree.maximalSubtrees(own).length, 1);
   }
+});
+
+Deno.test("redealShards() leaves everybody what it has, and deals what is lost to whoever has the neighbours, or the least", () => {
+  assert.deepEqual(redealShards(8, { kept: [[0, 1, 2], [6, 7]], scratchGradients: 2 }), [[0, 1, 2, 3], [
+    4,
+    5,
+    6,
+    7,
+  ]]);
+  const lossOf = fc.integer({ min: 2, max: 24 }).chain((V) =>
+    fc.integer({ min: 2, max: Math.min(V, 8) }).chain((W) =>
+      fc.tuple(fc.constant(V), fc.constant(W), fc.integer({ min: 0, max: W - 1 }))
+    )
+  );
+  fc.assert(fc.property(lossOf, ([V, W, lost]) => {
+    const kept = dealShards(V, W).toSpliced(lost, 1);
+    const scratchGradients = scratchCapacity(V, W);
+    const plan = redealShards(V, { kept, scratchGradients });
+    assert.deepEqual(plan.flat().sort((a, b) => a - b), [...Array(V).keys()]);
+    const tree = new ReductionTree(V);
+    const nodes = plan.map((shards) => tree.maximalSubtrees(shards).length);
+    const foreign = nodes.reduce((a, b) => a + b, 0) - Math.min(...nodes);
+    assert.ok(foreign / plan.length <= scratchGradients, "others' sums find room");
+    const keeps = kept.every((shards, rank) => shards.every((shard) => plan[rank].includes(shard)));
+    if (!keeps) assert.deepEqual(plan, dealShards(V, W - 1));
+  }));
 });
