@@ -3,8 +3,10 @@
  * JavaScript copies every output into a new buffer, and blocks the thread; here sessions read and write memory in place
  * and run beside JavaScript.
  */
+import { fileURLToPath } from "node:url";
 import manifest from "onnxruntime-node/package.json" with { type: "json" };
 import { LockstepError } from "../../shared/errors.ts";
+import { keepLoaded } from "../../shared/keep_loaded.ts";
 import { NativeResource } from "./native_resource.ts";
 
 /** The library inside the package, by `Deno.build.os` and `Deno.build.arch`. */
@@ -79,6 +81,7 @@ class Runtime {
 
   constructor(library: URL) {
     Deno.env.set("ORT_DISABLE_TELEMETRY", "1"); // read when it is loaded: or it writes logs and tries to reach its maker
+    keepLoaded(fileURLToPath(library));
     const { symbols } = Deno.dlopen(library, { OrtGetApiBase: { parameters: [], result: "pointer" } });
     const base = viewOf(symbols.OrtGetApiBase());
     const getApi = callable(base.getPointer(0), { parameters: ["u32"], result: "pointer" } as const);

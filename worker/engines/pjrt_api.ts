@@ -1,4 +1,5 @@
 import { LockstepError } from "../../shared/errors.ts";
+import { keepLoaded } from "../../shared/keep_loaded.ts";
 
 /** Places in the table of functions `PJRT_Api` (pjrt_c_api.h), which begin after its header of 40 bytes. */
 const INDEX = {
@@ -158,25 +159,6 @@ function getTable(library: string): Deno.PointerObject {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     throw new LockstepError("E_ENGINE", `Cannot load XLA's plugin ${library}: ${reason}`, { cause });
-  }
-}
-
-const RTLD_LAZY = 1;
-const RTLD_NODELETE = 0x1000;
-
-/** Loads a library for as long as the process lives: Deno unloads its own at the end, under the feet of XLA's threads. */
-function keepLoaded(library: string): void {
-  const path = new TextEncoder().encode(`${library}\0`);
-  for (const libc of ["libc.so.6", "libdl.so.2"]) { // glibc has had dlopen in the first since 2.34
-    try {
-      const { symbols, close } = Deno.dlopen(libc, {
-        dlopen: { parameters: ["buffer", "i32"], result: "pointer" },
-      });
-      symbols.dlopen(path, RTLD_LAZY | RTLD_NODELETE);
-      return close();
-    } catch {
-      // The other one; and another system's plugin is none that setup-xla fetches.
-    }
   }
 }
 
