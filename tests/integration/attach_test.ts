@@ -73,7 +73,7 @@ test(
 
       await terminal.type("s", "Tab", "Tab");
       await terminal.shows(/^status +save +stop/m);
-      await terminal.type("ta", "Tab", "Enter");
+      await terminal.type("ta\t\r"); // in one piece, as over a slow line
       await terminal.shows(/^run> status *\nrun: \d+ of/m);
       await terminal.type("Up", "Enter");
       await terminal.shows(/(^run> status *\nrun: \d+ of[^>]*){2}/m);
@@ -93,8 +93,7 @@ test(
       await terminal.enter("evict");
       await terminal.shows(/Usage:\n\n +evict .*<N\|ID>/);
 
-      await terminal.type("evict w", "Tab");
-      await terminal.type("1", "Enter");
+      await terminal.type("evict w", "Tab", "1", "Enter");
       await terminal.shows(/^run> evict worker-1 *\nworker-1 is evicted; /m);
       await terminal.enter("save");
       const [, saved] = await terminal.shows(/saved: the newest checkpoint is that of step (\d+)/);
@@ -121,6 +120,17 @@ test(
     await run.says(`iter ${Number(last.slice(5, -1)) + 20}:`);
     assert.ok(run.text.out.length > seen);
 
+    {
+      await using terminal = await Terminal.open(box, ["attach", "run"]);
+      await terminal.shows(/^run> $/m);
+      await terminal.enter("watch 0");
+      await terminal.shows(/iter 0: loss/);
+      await terminal.type("C-c");
+      await terminal.shows(/tokens\/s\n+run> $/m);
+      await terminal.type("C-c");
+      await terminal.shows(/^run> \^C\n+ended: 0$/m);
+    }
+
     await using terminal = await Terminal.open(box, ["attach", "run"]);
     await terminal.shows(/^run> $/m);
     await terminal.enter("stop");
@@ -145,6 +155,8 @@ test(
       "command: evict worker-1",
       "command: save",
       "command: watch",
+      "command: status",
+      "command: watch 0",
       "command: status",
       "command: stop",
     ]);
