@@ -16,6 +16,7 @@ import {
   type Membership,
   type MembershipEvent,
   noMembers,
+  ownPause,
   TICK_MS,
 } from "./membership.ts";
 import { dealShards, redealShards, scratchCapacity } from "./plan.ts";
@@ -831,6 +832,7 @@ export class Group {
 
   #tick(): void {
     const now = this.options.clock.now();
+    this.#forgive(ownPause(now, this.#membership));
     this.#happened({ type: "tick" });
     if (this.#ended !== undefined) return;
     if (this.#regroupAt !== null && now >= this.#regroupAt) {
@@ -840,6 +842,12 @@ export class Group {
     if (this.#roster === null && !this.#restoring) this.#waitForMore(now);
     else this.#findStall(now);
     this.#activity?.tick?.();
+  }
+
+  /** Nobody is judged by time that this coordinator has missed. */
+  #forgive(pause: number): void {
+    for (const peer of this.#peers.values()) peer.activeAt += pause;
+    if (this.#tooFewSince !== null) this.#tooFewSince += pause;
   }
 
   #waitForMore(now: number): void {

@@ -110,11 +110,16 @@ function readmittedAt(now: number, evictions: readonly number[] = []): number {
   return recent[recent.length - 1] + READMISSION_MS * 2 ** (recent.length - 2);
 }
 
+/** For how long this coordinator itself was stopped, in ms: it adds that to every deadline. */
+export function ownPause(now: number, { tickedAt }: Membership): number {
+  const pause = now - tickedAt - TICK_MS;
+  return pause > OWN_PAUSE_MS ? pause : 0;
+}
+
 function tick(now: number, before: Membership): Decision {
-  const pause = now - before.tickedAt - TICK_MS;
-  const shift = pause > OWN_PAUSE_MS ? pause : 0;
+  const shift = ownPause(now, before);
   const actions: MembershipAction[] = [];
-  const reasons: string[] = shift > 0 ? [`this coordinator was paused for ${seconds(pause)}`] : [];
+  const reasons: string[] = shift > 0 ? [`this coordinator was paused for ${seconds(shift)}`] : [];
   const candidates = new Map<string, Candidate>();
   let evictions = before.evictions;
   for (const given of before.candidates.values()) {

@@ -1,10 +1,14 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { pause } from "./pause.ts";
 
 const MOD = join(fileURLToPath(new URL("../..", import.meta.url)), "mod.ts");
 
 /** What `deno task cli` allows, the network apart. */
 const PERMISSIONS = ["read", "write", "env", "sys", "ffi", "run"].map((name) => `--allow-${name}`);
+
+/** What a program wrote is there so long after its end, in ms; workers that outlive it keep its standard error open. */
+const LAST_WORDS_MS = 300;
 
 /** How a program ended. */
 export interface Ended {
@@ -64,11 +68,12 @@ export class Program {
   }
 
   async #follow(): Promise<Ended> {
-    const [{ code }] = await Promise.all([
-      this.#child.status,
+    const written = Promise.all([
       this.#collect("out", this.#child.stdout),
       this.#collect("err", this.#child.stderr),
     ]);
+    const { code } = await this.#child.status;
+    await Promise.race([written, pause(LAST_WORDS_MS)]);
     this.isOver = true;
     return { code, ...this.#text };
   }

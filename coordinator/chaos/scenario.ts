@@ -105,6 +105,11 @@ export class Scenario implements AsyncDisposable {
     return this.start(all, options);
   }
 
+  /** From now on steps are as slow as at the start. */
+  async slowDown(): Promise<void> {
+    await Deno.writeTextFile(join(this.#faultFolder, PACE_FILE), "");
+  }
+
   /** From now on steps are as fast as they can be. */
   async fullSpeed(): Promise<void> {
     await Deno.remove(join(this.#faultFolder, PACE_FILE)).catch(() => {});

@@ -1,7 +1,8 @@
 import type { ChaosCase } from "./case.ts";
 import { signal } from "./processes.ts";
 import { expect, type Scenario } from "./scenario.ts";
-import { configuration, WIDE } from "./configuration.ts";
+import { configuration } from "./configuration.ts";
+import { pause } from "./pause.ts";
 
 /** The step at which faults happen. */
 const STEP = 12;
@@ -32,7 +33,7 @@ export const workerCases: readonly ChaosCase[] = [
   {
     number: 2,
     name: "a worker is killed in the middle of a gradient bucket",
-    words: configuration(40, WIDE),
+    words: configuration(40, { wide: true }),
     paceMs: PACE_MS,
     run: death(`worker-1:frame:${STEP}:kill`),
   },
@@ -126,7 +127,7 @@ export const workerCases: readonly ChaosCase[] = [
   {
     number: 10,
     name: "a worker is ten times slower but goes on: kept, with a warning",
-    words: configuration(400, WIDE),
+    words: configuration(400, { wide: true }),
     paceMs: 0,
     async run(scenario) {
       const run = scenario.train({ workers: 2 });
@@ -150,10 +151,6 @@ async function returns(scenario: Scenario, id: string, since: number): Promise<v
     const { members, donor } = fields;
     return at > since && Array.isArray(members) && members.includes(id) && donor !== null;
   });
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Lets a process run for a part of the time only. */

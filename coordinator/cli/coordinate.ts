@@ -21,7 +21,8 @@ import { Group, type GroupOptions } from "../group.ts";
 import { Ledger } from "../ledger.ts";
 import type { Chain } from "../ledger_chain.ts";
 import { openLedger, readLedger } from "../ledger_files.ts";
-import { beganAt, readMembers, writeMembers } from "../launch/members_file.ts";
+import { type LocalRecord, readMembers, writeMembers } from "../launch/members_file.ts";
+import { lockOf } from "../launch/local.ts";
 import { rendezvousOf } from "../launch/rendezvous.ts";
 import { runKeys } from "../run_keys.ts";
 import { Attachment } from "../steering/attachment.ts";
@@ -64,6 +65,7 @@ export async function coordinate(
   await store.sweep();
   const { endpoint, isElastic, minNodes, maxNodes } = rendezvousOf(config);
   const membersPath = join(dir.path, "members.json");
+  const locks = join(dir.path, "locks");
   const left = isElastic ? await readMembers(membersPath) : null;
   const crew = await musterCrew({
     ...workers,
@@ -73,7 +75,7 @@ export async function coordinate(
     endpoint,
     keys: endpoint === undefined || config.insecure ? undefined : await runKeys(dir.path, config.keys),
     insecure: config.insecure,
-    outlives: isElastic,
+    locks: isElastic ? locks : undefined,
     patience: config.patience,
     adopted: left?.local,
   });
@@ -108,7 +110,7 @@ export async function coordinate(
     warn,
     note(event, fields) {
       note(event, fields);
-      if (event === "roster" && isElastic) keepMembers(membersPath, { crew, roster: group.ids });
+      if (event === "roster" && isElastic) keepMembers(membersPath, { crew, locks, roster: group.ids });
     },
     admit: (id, loaded) => fingerprints.check(id, loaded.fingerprint),
     reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
@@ -143,7 +145,7 @@ export async function coordinate(
     }).finally(() => attachment.close());
     calm();
     await crew.finish();
-    if (isElastic) await Deno.remove(membersPath).catch(() => {});
+    if (isElastic) await forgetMembers(membersPath, locks);
     return result;
   } catch (error) {
     group.close();
@@ -180,14 +182,17 @@ function startOf(
 /** Writes down who belongs, for a coordinator that comes after this one. */
 async function keepMembers(
   path: string,
-  { crew, roster }: { crew: Crew; roster: readonly string[] },
+  { crew, locks, roster }: { crew: Crew; locks: string; roster: readonly string[] },
 ): Promise<void> {
-  const local = [...crew.pids].flatMap(([id, pid]) => {
-    const began = beganAt(pid);
-    return began === null ? [] : [{ id, pid, began }];
-  });
+  const local = [...crew.pids].map(([id, pid]): LocalRecord => ({ id, pid, lock: lockOf(locks, id) }));
   // Where it cannot be written, a later coordinator waits for nobody and starts its workers anew.
   await writeMembers(path, { endpoint: crew.server.endpoint, local, roster: [...roster] }).catch(() => {});
+}
+
+/** The run is over, and nobody comes after this one. */
+async function forgetMembers(path: string, locks: string): Promise<void> {
+  await Deno.remove(path).catch(() => {});
+  await Deno.remove(locks, { recursive: true }).catch(() => {});
 }
 
 function startFaults(

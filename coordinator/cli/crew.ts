@@ -46,8 +46,8 @@ export interface CrewOptions {
   readonly keys?: RunKeys;
   /** Whether it listens on tcp without keys. */
   readonly insecure?: boolean;
-  /** Whether the workers live on without this process, and wait for another coordinator. */
-  readonly outlives?: boolean;
+  /** The folder of locks of workers that live on without this process, and wait for another coordinator; without it they don't. */
+  readonly locks?: string;
   /** How many seconds they wait. */
   readonly patience?: number;
   /** Workers that an earlier coordinator has left. */
@@ -103,7 +103,7 @@ function musterOne(): Crew {
 
 /** Every socket lies in `directory`, so that nothing is left of members that were killed. */
 async function musterProcesses(
-  { count, engine, gpus, verbose, endpoint, maxRestarts = 0, outlives, patience, adopted, keys, insecure }:
+  { count, engine, gpus, verbose, endpoint, maxRestarts = 0, locks, patience, adopted, keys, insecure }:
     CrewOptions,
   directory: IpcDirectory,
 ): Promise<Crew> {
@@ -123,7 +123,7 @@ async function musterProcesses(
       runOptions,
       gpus,
       maxRestarts,
-      outlives,
+      locks,
       patience,
       adopted,
     },

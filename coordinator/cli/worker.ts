@@ -10,6 +10,7 @@ import { ComputeClient } from "../../worker/compute_client.ts";
 import { openControlClient } from "../../worker/control_client.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { makeKeyPair } from "../../shared/zmq/curve.ts";
+import { holdLock } from "../../shared/process_lock.ts";
 import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { rendezvousEndpoint } from "../launch/rendezvous.ts";
 import { defineCommand } from "./command.ts";
@@ -49,8 +50,9 @@ export const command = defineCommand({
       help:
         "Names this machine; workers of one name share memory, others talk over the network; none finds out",
     }),
-    outlives: truth().default(false).register(about, {
-      help: "Whether to wait for another coordinator when the one that started this worker is gone",
+    outlives: optional(text("a path")).default(null).register(about, {
+      help:
+        "A file to lock by a worker that waits for another coordinator when the one that started it is gone",
     }),
     patience: wholeNumber(1).default(300).register(about, {
       unit: "seconds",
@@ -74,6 +76,7 @@ export const command = defineCommand({
     const id = options.id ?? `${hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-").slice(0, 100)}-${Deno.pid}`;
     const leaving = new AbortController();
     Deno.addSignalListener("SIGTERM", () => leaving.abort());
+    if (outlives !== null && holdLock(outlives) === null) throw duplicate(id);
     const faults = faultsOf(id);
     const reducing = new CollectiveClient();
     const computing = new ComputeClient((node, byteOffset) => reducing.announce(node, byteOffset));
@@ -89,7 +92,7 @@ export const command = defineCommand({
           }
           : undefined,
         endpoint: data_endpoint ?? directory?.endpoint("data") ?? null,
-        patienceMs: outlives || !isOwn ? 1_000 * options.patience : undefined,
+        patienceMs: !isOwn ? 1_000 * options.patience : undefined,
         reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
       });
     } finally {
@@ -98,6 +101,10 @@ export const command = defineCommand({
     return 0;
   },
 });
+
+function duplicate(id: string): LockstepError {
+  return new LockstepError("E_DUPLICATE_ID", `Cannot start ${id} as it runs already on this machine`);
+}
 
 const LOOPBACK_ENDPOINT = /^tcp:\/\/127\./;
 

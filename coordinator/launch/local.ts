@@ -38,8 +38,8 @@ export interface LaunchOptions {
   /** How often a worker that ends before it should is started again. */
   readonly maxRestarts: number;
   onEnd(end: WorkerEnd): void;
-  /** Whether workers live on without this process, and wait for another coordinator. */
-  readonly outlives?: boolean;
+  /** Where workers that live on without this process, and wait for another coordinator, lock a file each; without it they don't. */
+  readonly locks?: string;
   /** How many seconds they wait. */
   readonly patience?: number;
   /** Workers that an earlier coordinator has left: those that run are not started again. */
@@ -88,6 +88,7 @@ export function launchLocal(options: LaunchOptions): LocalWorkers {
       }
     });
   };
+  if (options.locks !== undefined) Deno.mkdirSync(options.locks, { recursive: true });
   for (const [localRank, id] of ids.entries()) {
     const left = adopted.find((record) => record.id === id && isRunning(record));
     const process = left === undefined ? start(id, { ...options, localRank }) : adopt(left);
@@ -114,6 +115,11 @@ export function launchLocal(options: LaunchOptions): LocalWorkers {
       await ended();
     },
   };
+}
+
+/** The file that a worker locks. */
+export function lockOf(locks: string, id: string): string {
+  return join(locks, id);
 }
 
 interface Place {
@@ -157,7 +163,7 @@ function start(
     keys,
     insecure = false,
     verbose,
-    outlives = false,
+    locks,
     patience,
     runOptions = [],
     gpus = [],
@@ -167,7 +173,7 @@ function start(
 ): LocalProcess {
   const words = [
     `--endpoint=${endpoint}`,
-    ...(outlives ? ["--outlives"] : [`--data-endpoint=${directory.endpoint(id)}`]),
+    locks === undefined ? `--data-endpoint=${directory.endpoint(id)}` : `--outlives=${lockOf(locks, id)}`,
     `--id=${id}`,
     `--local-rank=${localRank}`,
     ...(keys === undefined ? [] : ["--keys=-"]),
@@ -191,10 +197,10 @@ function start(
     detached: true,
     stdin: "piped", // carries the keys, and its end tells the worker that this process is gone
     stdout: "null",
-    stderr: outlives ? "inherit" : "piped", // a pipe that nobody reads any more would end it
+    stderr: locks === undefined ? "piped" : "inherit", // a pipe that nobody reads any more would end it
   }).spawn();
   if (keys !== undefined) handOver(child, keys);
-  return { pid: child.pid, ended: endOf(child, outlives), kill: () => kill(child.pid) };
+  return { pid: child.pid, ended: endOf(child, locks === undefined), kill: () => kill(child.pid) };
 }
 
 /** Keys go through a pipe, as others can see a process's words and environment. */
@@ -204,8 +210,8 @@ async function handOver({ stdin }: Deno.ChildProcess, keys: MemberKeys): Promise
   writer.releaseLock();
 }
 
-async function endOf(child: Deno.ChildProcess, outlives: boolean): Promise<string> {
-  const lines = outlives ? [] : keepStderr(child.stderr);
+async function endOf(child: Deno.ChildProcess, isPiped: boolean): Promise<string> {
+  const lines = isPiped ? keepStderr(child.stderr) : [];
   const { code, signal } = await child.status;
   const how = signal === null ? `exit status ${code}` : `signal ${signal}`;
   const last = (await lines).at(-1);

@@ -1,11 +1,12 @@
 import { z } from "zod";
 import { writeFileAtomic } from "../../shared/files.ts";
+import { isLockHeld } from "../../shared/process_lock.ts";
 
 const recordSchema = z.strictObject({
   id: z.string(),
   pid: z.int().min(1),
-  /** When the process began, in the kernel's ticks since boot: another process may have its number later. */
-  began: z.string(),
+  /** A file that it locks while it lives: another process may have its number later. */
+  lock: z.string(),
 });
 
 const schema = z.strictObject({
@@ -37,18 +38,7 @@ export async function readMembers(path: string): Promise<MembersFile | null> {
   }
 }
 
-/** When a process began; null where none of that number runs. */
-export function beganAt(pid: number): string | null {
-  try {
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? null : fields[19];
-  } catch {
-    return null;
-  }
-}
-
-/** Whether it is still that very process. */
-export function isRunning({ pid, began }: LocalRecord): boolean {
-  return beganAt(pid) === began;
+/** Whether it still runs. */
+export function isRunning({ lock }: LocalRecord): boolean {
+  return isLockHeld(lock);
 }

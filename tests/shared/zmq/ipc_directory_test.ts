@@ -34,3 +34,32 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name:
+    "createIpcDirectory() removes what killed processes have left, and nothing of those that live or of others",
+  ignore: Deno.build.os === "windows",
+  fn() {
+    const before = Deno.env.get("TMPDIR");
+    const folder = Deno.makeTempDirSync({ prefix: "t-" });
+    Deno.env.set("TMPDIR", folder);
+    const names = () => [...Deno.readDirSync(folder)].map(({ name }) => name);
+    try {
+      const living = createIpcDirectory();
+      for (const name of ["lockstep-dead", "lockstep-other", "elsewhere"]) {
+        Deno.mkdirSync(`${folder}/${name}`);
+      }
+      for (const name of ["lockstep-dead", "elsewhere"]) Deno.writeTextFileSync(`${folder}/${name}/lock`, "");
+      const second = createIpcDirectory();
+      assert.ok(!names().includes("lockstep-dead"));
+      assert.equal(names().length, 4);
+      second.remove();
+      living.remove();
+      assert.deepEqual(names().sort(), ["elsewhere", "lockstep-other"]);
+    } finally {
+      if (before === undefined) Deno.env.delete("TMPDIR");
+      else Deno.env.set("TMPDIR", before);
+      Deno.removeSync(folder, { recursive: true });
+    }
+  },
+});

@@ -1,0 +1,28 @@
+import type { Program } from "./program.ts";
+import type { Scenario, StartOptions } from "./scenario.ts";
+
+/** Where a run's workers meet their coordinator, on this machine. */
+export interface Meeting {
+  readonly endpoint: string;
+  /** Words of `train` for a run that others may join, and whose workers outlive the coordinator. */
+  readonly words: readonly string[];
+}
+
+/** A free port of this machine to meet at. */
+export function meeting(): Meeting {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const endpoint = `127.0.0.1:${port}`;
+  return { endpoint, words: ["--nnodes=1:2", `--rdzv_endpoint=${endpoint}`, "--rdzv_id=chaos"] };
+}
+
+/** Starts a worker by hand, with the keys that the run has made. */
+export function join(
+  scenario: Scenario,
+  { endpoint }: Pick<Meeting, "endpoint">,
+  { words = [], ...options }: StartOptions & { words?: readonly string[] } = {},
+): Program {
+  const keys = `--keys=${scenario.path("run", "keys")}`;
+  return scenario.start(["worker", `--rdzv_endpoint=${endpoint}`, keys, ...words], options);
+}
