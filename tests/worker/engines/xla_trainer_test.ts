@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { ReductionTree } from "../../../shared/reduction_tree.ts";
+import { StablehloText } from "../../../worker/compiler/stablehlo_text.ts";
 import { Accumulator } from "../../../worker/collective/accumulator.ts";
 import type { Subtree } from "../../../worker/engines/engine.ts";
 import { PjrtBuffer, PjrtClient, PjrtProgram } from "../../../worker/engines/pjrt.ts";
 import { open } from "../../../worker/engines/xla.ts";
+import { openXla } from "../../../worker/engines/xla_plugin.ts";
 import { tinyConfig, tinyModel } from "../tiny_model.ts";
 import { KEY, randomBatch, withRig } from "./rig.ts";
 import { XLA_AVAILABLE, XLA_SKIPPED } from "./xla_available.ts";
@@ -128,3 +130,32 @@ onXla("XlaTrainer.sumSubtree() leaves neither buffer nor number behind when it i
     assert.equal((await sum())?.length, 6);
   });
 });
+
+onXla("PjrtProgram.execute() leaves no buffer behind when memory is short, and goes on", async () => {
+  const client = openXla("cpu");
+  using program = await client.compile(outerProduct(2 ** 20)); // 4 TiB
+  const traffic = new Traffic();
+  await traffic.watch(async () => {
+    using ones = client.upload(new Float32Array(2 ** 20).fill(1), [2 ** 20]);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await assert.rejects(program.execute([ones], 1), {
+        code: "E_MEMORY",
+        message: /^The engine xla ran out of memory: .* \(Out of memory allocating 4398046511104 bytes\)$/,
+      });
+    }
+    using small = await client.compile(outerProduct(2));
+    using input = client.upload(Float32Array.of(2, 3), [2]);
+    const [product] = await small.execute([input], 1);
+    using read = product;
+    assert.deepEqual(await read.read(new Float32Array(4)), Float32Array.of(4, 6, 6, 9));
+  });
+  assert.equal(traffic.alive, 0);
+});
+
+/** x (n) → x_i · x_j (n, n) */
+function outerProduct(n: number): string {
+  const to = new StablehloText();
+  const x = to.input({ dtype: "float32", shape: [n] });
+  const [rows, columns] = [[0], [1]].map((axes) => to.broadcast(x, [n, n], axes));
+  return to.module([to.emit("stablehlo.multiply", [rows, columns], { type: rows })]);
+}
