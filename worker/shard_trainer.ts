@@ -2,7 +2,7 @@ import { type Batch, createBatch, type Dataset } from "../shared/data/datasets/d
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import { Arena, type Region, type SharedArena } from "./arena.ts";
 import { Accumulator } from "./collective/accumulator.ts";
-import type { Engine, Trainer } from "./engines/engine.ts";
+import type { Engine, Shard, Trainer } from "./engines/engine.ts";
 import { sliceRows } from "./engines/slices.ts";
 import { type BlockHash, hashHex, hashPart } from "./kernels/block_hash.ts";
 import { bindKernels, type Kernels } from "./kernels/kernels.ts";
@@ -59,6 +59,7 @@ export class ShardTrainer {
     private readonly parts: {
       readonly dataset: Dataset;
       readonly trainer: Trainer;
+      readonly tree: ReductionTree;
       readonly accumulator: Accumulator;
       readonly kernels: Kernels;
       readonly seed: number;
@@ -104,7 +105,7 @@ export class ShardTrainer {
     });
     const trainer = await engine.trainer(shape);
     const setup = { partials: partials.share(), graph: trainer.graph };
-    const parts = { dataset, trainer, accumulator, kernels, seed: config.seed, partials };
+    const parts = { dataset, trainer, tree, accumulator, kernels, seed: config.seed, partials };
     return new ShardTrainer(parts, setup, config);
   }
 
@@ -116,7 +117,7 @@ export class ShardTrainer {
   /**
    * Computes what is missing of this member's shards in ascending order; partial sums are announced as they are complete,
    * those first that an earlier attempt at the step has left. The shard `audit` is hashed, and computed for that if it is
-   * another member's. Resolves to null as soon as `isAborted`: what is complete then is kept.
+   * another member's. Resolves to null as soon as `isAborted`: what is complete in the arena then is kept.
    */
   async computeStep(
     step: number,
@@ -131,11 +132,15 @@ export class ShardTrainer {
     if (step !== this.#step) this.#losses.clear();
     this.#step = step;
     for (const { node, region } of accumulator.begin(step)) onPartial(node, region.byteOffset);
-    for (const shard of accumulator.missing()) {
+    for (const node of this.#missingNodes(audit)) {
       if (isAborted()) return null;
-      this.#losses.set(shard, await this.#gradients({ step, shard }, accumulator.leafBuffer()));
-      if (shard === audit) audited = this.#hash(accumulator.leafBuffer());
-      const partial = accumulator.complete();
+      const into = accumulator.leafBuffer();
+      const { first, count } = this.parts.tree.nodes[node];
+      const losses = await this.#sum(node, { step, into, isAborted });
+      if (losses === null) return null;
+      losses.forEach((loss, i) => this.#losses.set(first + i, loss));
+      if (count === 1 && first === audit) audited = this.#hash(into);
+      const partial = accumulator.complete(node);
       if (partial !== null && !isAborted()) onPartial(partial.node, partial.region.byteOffset);
     }
     const { leaves, spare } = accumulator;
@@ -155,10 +160,43 @@ export class ShardTrainer {
     return this.#hash(accumulator.leafBuffer());
   }
 
+  /**
+   * Nodes of the tree that cover the missing shards, in order: single shards, or where the engine adds them itself the
+   * largest, of which the shard `audit` is none, as its own gradient is to be seen.
+   */
+  #missingNodes(audit: number | null): number[] {
+    const { tree, trainer, accumulator } = this.parts;
+    const missing = accumulator.missing();
+    if (trainer.sumSubtree === undefined) return missing.map((shard) => tree.leaf(shard));
+    const apart = missing.filter((shard) => shard === audit).map((shard) => tree.leaf(shard));
+    const others = tree.maximalSubtrees(missing.filter((shard) => shard !== audit));
+    return [...others, ...apart].sort((a, b) => a - b);
+  }
+
+  /** The sum of a node's gradients and the losses of its shards; null once it is aborted, which one shard never is. */
+  async #sum(
+    node: number,
+    { step, into, isAborted }: { step: number; into: Region; isAborted: () => boolean },
+  ): Promise<number[] | null> {
+    const { tree, trainer } = this.parts;
+    const { first, count } = tree.nodes[node];
+    if (count === 1 || trainer.sumSubtree === undefined) {
+      return [await this.#gradients({ step, shard: first }, into)];
+    }
+    const shard = (shard: number) => this.#shard({ step, shard });
+    return await trainer.sumSubtree({ tree, node, shard, isAborted }, into);
+  }
+
   #gradients(at: { step: number; shard: number }, into: Region): Promise<number> {
-    const { dataset, trainer, seed } = this.parts;
+    const { batch, key } = this.#shard(at);
+    return this.parts.trainer.gradients(batch, into, key);
+  }
+
+  /** Until the next one. */
+  #shard(at: { step: number; shard: number }): Shard {
+    const { dataset, seed } = this.parts;
     dataset.trainBatch(at, this.#batch);
-    return trainer.gradients(this.#batch, into, { seed, ...at });
+    return { batch: this.#batch, key: { seed, ...at } };
   }
 
   #hash({ byteOffset, length }: Region): string {

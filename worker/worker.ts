@@ -156,6 +156,7 @@ class Member {
     } finally {
       stop();
     }
+    this.#endGeneration();
     await this.#work;
     if (this.#failure !== undefined) throw this.#failure.error;
     if (!this.#drained) {
@@ -165,7 +166,7 @@ class Member {
 
   /** The others go on without it. */
   #leave(): void {
-    this.#abort();
+    this.#endGeneration();
     this.#drained = true;
     this.#send({ type: "LEAVE", reason: "it was asked to" });
     this.channel.close();
@@ -227,8 +228,7 @@ class Member {
   #refused({ code, message }: Message<Order, "ERROR">): void {
     if (code !== "E_STALE") return this.#fail(new LockstepError(code, message));
     // Whoever was left behind, or has a new coordinator, says who it is again.
-    this.#abort();
-    this.#life = { epoch: -1, generation: -1 };
+    this.#endGeneration();
     this.#session = new Session(newSessionId());
     this.#enqueue(() => Promise.resolve(this.#hello()));
   }
@@ -286,11 +286,17 @@ class Member {
   #fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     this.#failure = { error };
-    this.#abort();
+    this.#endGeneration();
     if (error instanceof LockstepError) {
       this.#send({ type: "ERROR", code: error.code, message: error.message });
     }
     this.channel.close();
+  }
+
+  /** Jobs of the generation are passed over, also those that are on their way to wait for something. */
+  #endGeneration(): void {
+    this.#life = { epoch: -1, generation: -1 };
+    this.#abort();
   }
 
   /** Ends the job under way as soon as it can be; one that applies a step goes on to its end. */

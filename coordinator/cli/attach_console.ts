@@ -63,10 +63,6 @@ class AttachConsole {
       description: "Leave the console; the run goes on",
       action: () => Promise.resolve(this.#finish()),
     });
-    run.over.then(({ message }) => {
-      print(message);
-      this.#finish();
-    });
     this.#greet();
   }
 
@@ -87,6 +83,10 @@ class AttachConsole {
     if (this.#editor.isTerminal) {
       print(`${HELP} lists the commands, Tab completes; ${QUIT} leaves the run alone`);
     }
+    this.run.over.then(({ message }) => {
+      print(this.#editor.isTerminal ? `\n${message}` : message);
+      this.#finish();
+    });
     this.#cli.show();
   }
 
@@ -175,12 +175,10 @@ class AttachConsole {
 }
 
 function deaf(): LockstepError {
+  const why = "it is stopped, or has ended without a word";
   return new LockstepError(
     "E_RUN",
-    `Cannot attach as the run has not answered for ${
-      FIRST_ANSWER_MS / 1000
-    } s: it is stopped, has ended without a ` +
-      `word, or does not admit this key`,
+    `Cannot attach as the run has not answered for ${FIRST_ANSWER_MS / 1000} s: ${why}`,
   );
 }
 

@@ -2,6 +2,8 @@ import process from "node:process";
 import { createInterface, type Interface } from "node:readline";
 import { PassThrough } from "node:stream";
 
+const TAB = 0x09;
+
 export interface LineEditorOptions {
   readonly prompt: string;
   /** What the line may go on with, as whole last words. */
@@ -69,10 +71,20 @@ export class LineEditor {
 
   async #listen(): Promise<void> {
     for await (const chunk of Deno.stdin.readable) {
-      if (this.#taker === null) this.#keys.write(chunk);
+      if (this.#taker === null) this.#type(chunk);
       else this.#taker();
     }
     this.#keys.end();
+  }
+
+  /** A piece ends with each Tab: readline takes one in the middle of a piece for a part of a pasted text. */
+  #type(chunk: Uint8Array): void {
+    for (let start = 0; start < chunk.length;) {
+      const tab = chunk.indexOf(TAB, start);
+      const end = tab < 0 ? chunk.length : tab + 1;
+      this.#keys.write(chunk.subarray(start, end));
+      start = end;
+    }
   }
 
   #take(line: string): void {

@@ -33,12 +33,16 @@ export async function openSteeringServer(options: SteeringServerOptions): Promis
 
 class Server implements SteeringServer {
   readonly #loop: SocketLoop;
+  /** Commands that are under way. */
   readonly #running = new Set<Promise<void>>();
+  /** By console: how many of its commands have no answer, or one that it has not taken. */
+  readonly #open = new Map<string, number>();
 
   constructor(parts: { context: Context; socket: Socket }, private readonly options: SteeringServerOptions) {
     this.#loop = new SocketLoop(parts, {
       deliver: ([console, ...frames]) => this.#deliver(console, frames),
-      hasRoom: () => this.#running.size < WAITING_MESSAGES,
+      // libzmq lets go of a connection that has ended only once all has been read that came over it.
+      hasRoom: () => true,
       fail: () => {}, // the run goes on without consoles
     });
   }
@@ -49,16 +53,20 @@ class Server implements SteeringServer {
   }
 
   #deliver(console: Frame, frames: readonly Frame[]): void {
-    if (frames.length !== 1) return; // nothing that a console sends
-    const answering = this.#answer(console, frames[0]).finally(() => {
+    const name = console.toHex();
+    const open = this.#open.get(name) ?? 0;
+    if (frames.length !== 1 || open >= WAITING_MESSAGES) return; // nothing that a console sends
+    this.#open.set(name, open + 1);
+    const answering = this.options.handle(frames[0]).then((answer) => {
       this.#running.delete(answering);
-      if (this.#running.size === WAITING_MESSAGES - 1) this.#loop.wake();
+      this.#loop.send(name, [console, answer]).then(() => this.#taken(name));
     });
     this.#running.add(answering);
   }
 
-  async #answer(console: Frame, frame: Frame): Promise<void> {
-    const answer = await this.options.handle(frame);
-    await this.#loop.send(console.toHex(), [console, answer]);
+  #taken(name: string): void {
+    const open = (this.#open.get(name) ?? 1) - 1;
+    if (open === 0) this.#open.delete(name);
+    else this.#open.set(name, open);
   }
 }

@@ -1,5 +1,7 @@
+import { fileURLToPath } from "node:url";
 import manifest from "zeromq/package.json" with { type: "json" };
 import { LockstepError } from "../errors.ts";
+import { keepLoaded } from "../keep_loaded.ts";
 
 /**
  * Builds of libzmq, best first, by `Deno.build.os` and `Deno.build.arch`. Paths lie in the npm package
@@ -87,6 +89,7 @@ function openFirst(candidates: string[]): Libzmq {
   for (const candidate of candidates) {
     const library = candidate.startsWith("build/") ? new URL(candidate, packageUrl) : candidate;
     try {
+      keepLoaded(library instanceof URL ? fileURLToPath(library) : library);
       return Deno.dlopen(library, SYMBOLS).symbols;
     } catch (error) {
       failures.push(`${candidate} (${error instanceof Error ? error.message : String(error)})`);

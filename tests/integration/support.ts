@@ -141,7 +141,7 @@ export class Program {
   }
 
   kill(signal: Deno.Signal): void {
-    if (!this.#over) this.#child.kill(signal);
+    if (!this.#over && isAlive(this.pid)) this.#child.kill(signal);
   }
 
   /** What a terminal's Ctrl-C does to a job. */

@@ -127,21 +127,28 @@ export class Accumulator {
     return this.#free.at(-1) ?? null;
   }
 
-  /** Where the gradient of the first missing shard is to be written; all of it is overwritten. */
+  /** Where the gradient of the first missing shard, or the sum of the first subtree, is to be written; all of it is overwritten. */
   leafBuffer(): Region {
     this.#current ??= this.#take();
     return this.#current;
   }
 
-  /** The gradient in `leafBuffer` is complete. Returns the partial sum that this completes, if any. */
-  complete(): PartialSum | null {
-    const region = this.leafBuffer();
-    const leaf = this.#missing.shift();
-    if (leaf === undefined) throw new RangeError("Cannot complete a shard: none is missing");
+  /**
+   * The gradient in `leafBuffer` is complete; or, with `node`, the sum of a subtree whose shards are the first that are
+   * missing. Returns the partial sum that this completes, if any.
+   */
+  complete(node?: number): PartialSum | null {
+    const { tree } = this.options;
+    if (this.#missing.length === 0) throw new RangeError("Cannot complete a shard: none is missing");
+    const summed = node ?? tree.leaf(this.#missing[0]);
+    const { first, count } = tree.nodes[summed];
+    if (this.#missing[0] !== first || this.#missing[count - 1] !== first + count - 1) {
+      throw new RangeError(`Cannot complete node ${summed}: its shards are not the first that are missing`);
+    }
+    this.#missing.splice(0, count);
+    this.#sums.set(summed, this.leafBuffer());
     this.#current = null;
-    const node = this.options.tree.leaf(leaf);
-    this.#sums.set(node, region);
-    const sum = this.#addUp(node);
+    const sum = this.#addUp(summed);
     return this.#maximal.has(sum.node) ? sum : null;
   }
 

@@ -22,6 +22,7 @@ import type {
   Scorer,
   Trainer,
 } from "./engine.ts";
+import { outOfMemory } from "./out_of_memory.ts";
 import { PaddedDecoder } from "./padded_decoder.ts";
 import { meanScale } from "./slices.ts";
 
@@ -32,6 +33,9 @@ export interface EagerBackend {
   /** The name under which TensorFlow.js knows it. */
   readonly backend: string;
 }
+
+/** How V8, which keeps plain JavaScript's numbers, and native TensorFlow say that memory is short. */
+const NO_MEMORY = /Array buffer allocation failed|Invalid (typed )?array length.*|OOM when allocating .*/;
 
 /**
  * Runs the model's TensorFlow.js as it stands, op by op, on one of its backends. Parameters are copied to the backend
@@ -117,8 +121,17 @@ export class EagerEngine implements Engine {
     return sites;
   }
 
-  /** Runs a program with the parameters as they are now and reads its results. */
+  /** Runs a program with the parameters as they are now and reads its results. Throws E_MEMORY where memory is short. */
   async #run(program: (parameters: Tensors) => Tensors): Promise<Record<string, Float32Array>> {
+    try {
+      return await this.#compute(program);
+    } catch (cause) {
+      const said = cause instanceof Error ? NO_MEMORY.exec(cause.message) : null;
+      throw said === null ? cause : outOfMemory(this.name, { said: said[0], cause });
+    }
+  }
+
+  async #compute(program: (parameters: Tensors) => Tensors): Promise<Record<string, Float32Array>> {
     const { model, memory: { parameters } } = this.options;
     const computed = () => {
       const tensors = model.parameters.map(({ name, shape, offset, size }) => [
@@ -127,7 +140,7 @@ export class EagerEngine implements Engine {
       ]);
       return program(Object.fromEntries(tensors));
     };
-    const results = await withBackend(this.backend.backend, () => tf.tidy(computed));
+    const results = await withBackend(this.backend.backend, () => tidied(computed));
     const read = Object.entries(results).map(async ([name, tensor]) => {
       const data = await tensor.data<"float32">();
       tensor.dispose();
@@ -138,6 +151,19 @@ export class EagerEngine implements Engine {
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
+  }
+}
+
+/**
+ * tf.tidy, of which nothing stays behind if it throws: TensorFlow.js disposes of what the way forward keeps for the way back
+ * only when it comes that far.
+ */
+function tidied(work: () => Tensors): Tensors {
+  try {
+    return tf.tidy(work);
+  } catch (error) {
+    for (const { saved } of tf.engine().state.activeTape ?? []) saved?.forEach((tensor) => tensor.dispose());
+    throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import type { Batch } from "../../shared/data/datasets/dataset.ts";
+import type { ReductionTree } from "../../shared/reduction_tree.ts";
 import type { StepScalars } from "../../shared/schedule.ts";
 import type { Region } from "../arena.ts";
 import type { Kernels } from "../kernels/kernels.ts";
@@ -19,6 +20,22 @@ export interface DropoutKey {
   readonly shard: number;
 }
 
+/** A micro-batch, and what makes its masks. */
+export interface Shard {
+  readonly batch: Batch;
+  readonly key: DropoutKey;
+}
+
+/** The virtual shards below a node of the reduction tree. */
+export interface Subtree {
+  readonly tree: ReductionTree;
+  readonly node: number;
+  /** The micro-batch of a shard, which stays as it is until the next one is asked for. */
+  shard(shard: number): Shard;
+  /** Asked before each shard: true ends the work. */
+  isAborted(): boolean;
+}
+
 /** Computes the gradients of micro-batches of one shape. */
 export interface Trainer {
   /** SHA-256 of the compiled step; null for an engine that runs it op by op. */
@@ -28,6 +45,12 @@ export interface Trainer {
    * the parameters (flat, float32). A batch without targets has the loss 0 and the gradient 0.
    */
   gradients(batch: Batch, gradient: Region, key: DropoutKey): Promise<number>;
+  /**
+   * Computes the shards of a subtree in ascending order, adds their gradients along the tree where they were computed, and
+   * writes the sum to `gradient`: exactly the bits that {@link gradients} and the kernel `add` give. Resolves to the shards'
+   * losses, or to null once it is aborted, when `gradient` is as it was. Left out, sums are made in the arena.
+   */
+  sumSubtree?(subtree: Subtree, gradient: Region): Promise<number[] | null>;
 }
 
 /** Computes the likelihood of given tokens, without dropout. */

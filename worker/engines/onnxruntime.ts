@@ -6,8 +6,9 @@
 import { fileURLToPath } from "node:url";
 import manifest from "onnxruntime-node/package.json" with { type: "json" };
 import { LockstepError } from "../../shared/errors.ts";
-import { keepLoaded } from "./keep_loaded.ts";
+import { keepLoaded } from "../../shared/keep_loaded.ts";
 import { NativeResource } from "./native_resource.ts";
+import { outOfMemory } from "./out_of_memory.ts";
 
 /** The library inside the package, by `Deno.build.os` and `Deno.build.arch`. */
 const LIBRARIES: Readonly<Record<string, string>> = {
@@ -67,6 +68,7 @@ const RELEASE = { parameters: ["pointer"], result: "void" } as const;
 const MESSAGE = { parameters: ["pointer"], result: "pointer" } as const;
 
 const LOG_ERRORS = 3; // ORT_LOGGING_LEVEL_ERROR
+const LOG_FATAL = 4; // ORT_LOGGING_LEVEL_FATAL
 const ARENA_ALLOCATOR = 1;
 const DEFAULT_MEMORY = 0;
 const ELEMENT_TYPE = { float32: 1, int32: 6 } as const; // ONNXTensorElementDataType
@@ -115,8 +117,9 @@ class Runtime {
       this.entry("GetErrorMessage", MESSAGE).call(status) as Deno.PointerObject,
     ).getCString();
     this.release("ReleaseStatus", status);
-    const code = /alloc|out of memory/i.test(message) ? "E_MEMORY" : "E_ENGINE";
-    throw new LockstepError(code, `The engine onnx failed: ${message.trim()}`);
+    const [said] = /failed to allocate .*/i.exec(message) ?? [message.trim()];
+    if (/alloc|out of memory/i.test(message)) throw outOfMemory("onnx", { said });
+    throw new LockstepError("E_ENGINE", `The engine onnx failed: ${said}`);
   }
 
   release(
@@ -132,7 +135,7 @@ class Runtime {
       this.call("SetIntraOpNumThreads", options, threads);
       this.call("SetSessionGraphOptimizationLevel", options, 0); // our passes chose; ONNX Runtime's would fuse it back
       this.call("DisableMemPattern", options); // as fast, with a third less memory and without a slow first step
-      this.call("SetSessionLogSeverityLevel", options, LOG_ERRORS);
+      this.call("SetSessionLogSeverityLevel", options, LOG_FATAL); // what fails is thrown
       return this.make("CreateSessionFromArray", this.#env, program, BigInt(program.length), options);
     } finally {
       this.release("ReleaseSessionOptions", options);

@@ -1,7 +1,16 @@
 import { LockstepError } from "../../shared/errors.ts";
 import { NativeResource } from "./native_resource.ts";
 import { type CompilerOptions, encodeCompileOptions } from "./pjrt_options.ts";
-import { addressOf, type Field, freeWith, type PjrtApi, textAt, words, zeros } from "./pjrt_api.ts";
+import {
+  addressOf,
+  type Field,
+  freeWith,
+  type PjrtApi,
+  type Struct,
+  textAt,
+  words,
+  zeros,
+} from "./pjrt_api.ts";
 
 /** Numbers in host memory. */
 export type HostArray = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
@@ -148,19 +157,27 @@ export class PjrtProgram implements Disposable {
   /** Runs it to its end in another thread; `outputs` is the number of its results. */
   async execute(inputs: readonly PjrtBuffer[], outputs: number): Promise<PjrtBuffer[]> {
     const made = zeros(outputs);
-    await this.#resource.use(async () => {
-      const [given, done, options] = [
-        words(inputs.map(({ address }) => address)),
-        zeros(1),
-        zeros(EXECUTE_OPTIONS),
-      ];
-      options[0] = BigInt(options.byteLength);
-      const [givenLists, madeLists] = [words([addressOf(given)]), words([addressOf(made)])];
-      const fields = [this.executable, options, givenLists, 1, inputs.length, madeLists, done, 0];
-      await this.api.callAsync("PJRT_LoadedExecutable_Execute", fields, [given, made]);
-      await this.api.finish(done[0]);
-    });
-    return Array.from(made, (address) => new PjrtBuffer(this.api, address));
+    const results = () => Array.from(made, (address) => new PjrtBuffer(this.api, address));
+    try {
+      await this.#resource.use(() => this.#execute(inputs, made));
+      return results();
+    } catch (error) {
+      for (const result of results()) result[Symbol.dispose](); // of a run that failed on its way
+      throw error;
+    }
+  }
+
+  async #execute(inputs: readonly PjrtBuffer[], made: Struct): Promise<void> {
+    const [given, done, options] = [
+      words(inputs.map(({ address }) => address)),
+      zeros(1),
+      zeros(EXECUTE_OPTIONS),
+    ];
+    options[0] = BigInt(options.byteLength);
+    const [givenLists, madeLists] = [words([addressOf(given)]), words([addressOf(made)])];
+    const fields = [this.executable, options, givenLists, 1, inputs.length, madeLists, done, 0];
+    await this.api.callAsync("PJRT_LoadedExecutable_Execute", fields, [given, made]);
+    await this.api.finish(done[0]);
   }
 
   /** The compiled program as bytes that {@link PjrtClient.load} takes. */

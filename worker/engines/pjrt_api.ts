@@ -1,5 +1,6 @@
 import { LockstepError } from "../../shared/errors.ts";
-import { keepLoaded } from "./keep_loaded.ts";
+import { keepLoaded } from "../../shared/keep_loaded.ts";
+import { outOfMemory } from "./out_of_memory.ts";
 
 /** Places in the table of functions `PJRT_Api` (pjrt_c_api.h), which begin after its header of 40 bytes. */
 const INDEX = {
@@ -127,12 +128,7 @@ export class PjrtApi {
     const said = textAt(message[3], message[4]).trim().split("\n")[0].replace(/\.$/, "");
     const code = this.call("PJRT_Error_GetCode", [error, 0])[3];
     this.#callVoid("PJRT_Error_Destroy", [error]);
-    if (Number(code & 0xffffffffn) === RESOURCE_EXHAUSTED) {
-      throw new LockstepError(
-        "E_MEMORY",
-        `The engine xla ran out of the device's memory: choose a smaller batch_size (${said})`,
-      );
-    }
+    if (Number(code & 0xffffffffn) === RESOURCE_EXHAUSTED) throw outOfMemory("xla", { said });
     throw new LockstepError("E_ENGINE", `The engine xla failed: ${said}`);
   }
 }

@@ -39,7 +39,7 @@ export function checkLimit(config: ModelConfig, { batchSize, length }: BatchShap
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
   throw new LockstepError(
     "E_MEMORY",
-    `Cannot train with batch_size ${batchSize} on this device: a tensor of ${
+    `Cannot train with batch_size ${batchSize} on the engine webgpu: a tensor of ${
       mib(largest)
     } is needed and a buffer holds ${mib(limitBytes)}; ${
       fits === undefined ? "a smaller model or block_size is required" : `batch_size ${fits} fits`

@@ -14,10 +14,12 @@ import type {
 } from "./engine.ts";
 import { readMachine } from "./machine.ts";
 import { PaddedDecoder } from "./padded_decoder.ts";
-import type { PjrtClient } from "./pjrt.ts";
+import type { PjrtClient, PjrtProgram } from "./pjrt.ts";
+import { addProgram } from "./xla_add.ts";
+import { compileXla } from "./xla_cache.ts";
 import { XlaDecoder } from "./xla_decoder.ts";
 import { XlaParameters } from "./xla_parameters.ts";
-import { isPluginThere, openXla, type XlaDevice } from "./xla_plugin.ts";
+import { compilerOptions, isPluginThere, openXla, type XlaDevice } from "./xla_plugin.ts";
 import { type XlaInputs, XlaProgram, type XlaTarget } from "./xla_program.ts";
 import { XlaState } from "./xla_state.ts";
 import { XlaTrainer } from "./xla_trainer.ts";
@@ -44,7 +46,8 @@ export class XlaEngine implements Engine {
     const { dropout } = this.options.model.config;
     const masks = program.sites.length === 0 ? null : await DropoutMasks.create(program.sites, dropout);
     const narrow = this.options.dtype === "float16";
-    return new XlaTrainer({ program, masks, narrow, parameters: this.#parameters });
+    const add = this.#owned.use(await this.#compileText(addProgram(this.options.model.size)));
+    return new XlaTrainer({ program, add, masks, narrow, parameters: this.#parameters });
   }
 
   async scorer(shape: BatchShape): Promise<Scorer> {
@@ -103,6 +106,11 @@ export class XlaEngine implements Engine {
   async #compile(kind: ProgramKind, shape: BatchShape): Promise<XlaProgram> {
     const { model } = this.options;
     return this.#owned.use(await XlaProgram.compile(this.#target(), { kind, model, shape }));
+  }
+
+  #compileText(code: string): Promise<PjrtProgram> {
+    const { client, device, threads } = this.#target();
+    return compileXla({ client, device, options: compilerOptions(device, threads), code });
   }
 
   #target(): XlaTarget {

@@ -80,6 +80,37 @@ function sumOf(tree: ReductionTree, node: number): number {
   return Math.fround(left < 0 ? 10 ** first : sumOf(tree, left) + sumOf(tree, right));
 }
 
+Deno.test("Accumulator.complete() takes sums of whole subtrees, and adds them to what is there", () => {
+  fc.assert(fc.property(twoDeals, ([n, leaves, done]) => {
+    const tree = new ReductionTree(n);
+    const accumulator = new Accumulator({ tree, leaves, kernels, buffers });
+    accumulator.begin(0);
+    const brought = (node: number) => [sumOf(tree, node), tree.nodes[node].count, -sumOf(tree, node)];
+    const complete = (node: number) => {
+      accumulator.leafBuffer().view.set(brought(node));
+      return accumulator.complete(node);
+    };
+    for (const leaf of accumulator.missing().slice(0, done)) complete(tree.leaf(leaf));
+    accumulator.begin(0);
+    const announced = tree.maximalSubtrees(accumulator.missing()).flatMap((node) => complete(node) ?? []);
+    assert.deepEqual(accumulator.missing(), []);
+    assert.ok(announced.every((sum) => accumulator.partials.some(({ region }) => region === sum.region)));
+    const partials = accumulator.partials.sort((a, b) => a.node - b.node);
+    assert.deepEqual(partials.map(({ node }) => node), tree.maximalSubtrees(leaves));
+    for (const { node, region } of partials) assert.deepEqual([...region.view], brought(node));
+  }));
+});
+
+Deno.test("Accumulator.complete() refuses a subtree whose shards are not the first that are missing", () => {
+  const tree = new ReductionTree(4); // 0: (1: (2 3)) (4: (5 6))
+  const accumulator = new Accumulator({ tree, leaves: [0, 2, 3], kernels, buffers });
+  accumulator.begin(0);
+  for (const node of [0, 1, 4, 5]) assert.throws(() => accumulator.complete(node), RangeError);
+  accumulator.complete();
+  accumulator.complete(4);
+  assert.throws(() => accumulator.complete(), /none is missing/);
+});
+
 Deno.test("Accumulator.bufferCount() is the depth of the tree for a whole step", () => {
   const counts = [1, 2, 3, 4, 6, 8, 12, 16].map((n) =>
     Accumulator.bufferCount(new ReductionTree(n), Array(n).keys())

@@ -12,7 +12,7 @@ import { loadKernels } from "../../../worker/kernels/kernels.ts";
 export const MAX = { elements: 70_000, members: 8, shards: 16 };
 
 const arena = Arena.create({ memory: 16 << 20 });
-const kernels = await loadKernels(arena);
+export const kernels = await loadKernels(arena);
 
 /** Hands out pieces of the one arena; `reset` takes all of them back. */
 let used = 0;

@@ -3,8 +3,17 @@ import fc from "fast-check";
 import { dealShards } from "../../../coordinator/plan.ts";
 import { ReductionTree } from "../../../shared/reduction_tree.ts";
 import type { ExchangePlan } from "../../../worker/collective/exchange_plan.ts";
+import { makeExchange } from "../../../worker/collective/grouped_exchange.ts";
 import { GROUP_MEMBERS, planExchanges } from "../../../worker/collective/plan_exchanges.ts";
-import { computeShards, expectedGradient, makeWorld, type Member, pumpAll } from "./members.ts";
+import {
+  allocate,
+  computeShards,
+  expectedGradient,
+  kernels,
+  makeWorld,
+  type Member,
+  pumpAll,
+} from "./members.ts";
 
 function plansOf(deal: number[][], elements: number): ExchangePlan[][] {
   const tree = new ReductionTree(deal.flat().length);
@@ -86,4 +95,22 @@ Deno.test("makeExchange() with 64 members and shards gives up a step half way an
   pumpAll(members);
   const expected = expectedGradient(tree, 20_000);
   for (const { reduced } of members) assert.deepEqual(reduced.view, expected);
+});
+
+Deno.test("makeExchange() refuses a scratch that is too short", () => {
+  const tree = new ReductionTree(2);
+  const plans = planExchanges({ tree, nodes: [[1], [2]], rank: 0, elements: 40_000 });
+  const { links } = makeWorld([[0], [1]], { elements: 40_000 });
+  const [scratch, reduced, squares] = [100, 40_000, plans[0].squaresLength].map(allocate);
+  const options = {
+    links: links[0],
+    nonce: new Uint8Array(16),
+    generation: 1,
+    kernels,
+    resultKernels: kernels,
+  };
+  assert.throws(() => makeExchange(plans, { ...options, scratch, reduced, squares }), {
+    code: "E_MEMORY",
+    message: "Cannot add up others' gradients in 100 numbers: 16384 are needed",
+  });
 });

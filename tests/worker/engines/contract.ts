@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import * as tf from "@tensorflow/tfjs";
 import { Arena } from "../../../worker/arena.ts";
 import type { ModelConfig } from "../../../shared/config/model_config.ts";
 import type { Batch } from "../../../shared/data/datasets/dataset.ts";
+import { LockstepError } from "../../../shared/errors.ts";
 import type { DropoutKey, Engine, EngineOptions } from "../../../worker/engines/engine.ts";
 import { open as openReference } from "../../../worker/engines/reference.ts";
 import { sliceRows } from "../../../worker/engines/slices.ts";
@@ -23,6 +25,18 @@ const SHAPE = { batchSize: 3, length: 8 };
 const SLICED = { batchSize: 128, length: 16 };
 const slicedConfig = (changes: Partial<ModelConfig> = {}) =>
   tinyConfig({ n_layer: 1, n_head: 2, n_embd: 4, block_size: 16, vocab_size: 7, ...changes });
+
+/** Logits of so many tokens, (262,139, 2^20), are 1 TiB; a prime number of rows cannot be cut into slices. */
+const TOO_LARGE = { batchSize: 262_139, length: 1 };
+const wideConfig = tinyConfig({ n_layer: 1, n_head: 1, n_embd: 1, block_size: 1, vocab_size: 2 ** 20 });
+
+/** Why the system would not refuse 1 TiB; empty if it does. */
+function whyNotRefused(): string {
+  if (Deno.build.os !== "linux") return "needs Linux";
+  if (Deno.systemMemoryInfo().total > 2 ** 39) return "needs a machine of at most 512 GiB";
+  const promisesAll = Deno.readTextFileSync("/proc/sys/vm/overcommit_memory").trim() === "1";
+  return promisesAll ? "needs vm.overcommit_memory 0 or 2" : "";
+}
 
 /** What every engine must do. */
 export function engineContract({ name, open, threads }: EngineUnderTest): void {
@@ -121,6 +135,55 @@ export function engineContract({ name, open, threads }: EngineUnderTest): void {
         assert.equal((await forward.logits(large.tokens)).length, 3 * 8 * model.config.vocab_size);
       }
     });
+  });
+
+  test("shapes that change between compilations change no bit", async () => {
+    const model = await tinyModel(tinyConfig({ n_layer: 1, dropout: 0.2 }));
+    const shapes = [SHAPE, { batchSize: 1, length: 8 }, { batchSize: 3, length: 2 }, SHAPE];
+    const batches = shapes.map((shape) => randomBatch(model.config, shape));
+    const alone: Step[] = [];
+    for (const batch of batches) alone.push(await step(model, batch));
+    await withEngine(model, async (rig) => {
+      for (const [i, batch] of batches.entries()) {
+        assert.deepEqual(await stepOf(rig, batch), alone[i]);
+        const { batchSize, length } = batch;
+        const logits = await (await rig.engine.forward({ batchSize, length })).logits(batch.tokens);
+        assert.equal(logits.length, batchSize * length * model.config.vocab_size);
+      }
+    });
+    assert.deepEqual(alone[3], alone[0]);
+  });
+
+  const why = whyNotRefused();
+  Deno.test({
+    name:
+      `${name}: a batch that memory cannot hold is refused in a sentence that names the engine, which goes on${
+        why && ` (skipped: ${why})`
+      }`,
+    ignore: why !== "",
+    async fn() {
+      const model = await tinyModel(wideConfig);
+      const one = randomBatch(model.config, { batchSize: 1, length: 1 });
+      one.targets.fill(5);
+      await withEngine(model, async (rig) => {
+        const [scorer, trainer] = [await rig.engine.scorer(one), await rig.engine.trainer(one)];
+        const isFast = trainer.graph !== null; // op by op, gradients of so many logits take minutes in JavaScript
+        const compute = async () => [
+          await scorer.likelihood(one),
+          isFast ? await trainer.gradients(one, rig.gradient, KEY) : null,
+        ];
+        const before = await compute();
+        const { numTensors } = tf.memory();
+        await assert.rejects(stepOf(rig, randomBatch(model.config, TOO_LARGE)), (error) => {
+          assert.ok(error instanceof LockstepError);
+          assert.equal(error.code, "E_MEMORY");
+          assert.match(error.message, new RegExp(`^[A-Z].*engine ${name}\\b.*[^.]$`));
+          return true;
+        });
+        assert.equal(tf.memory().numTensors, numTensors);
+        assert.deepEqual(await compute(), before);
+      });
+    },
   });
 
   test("the parameters count as they are when a program runs, and what it returned stays as it was", async () => {

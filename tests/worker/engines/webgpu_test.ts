@@ -11,7 +11,7 @@ Deno.test("checkLimit() takes a batch whose largest tensor just fits", () => {
 Deno.test("checkLimit() names the batch size that would fit", () => {
   assert.throws(() => checkLimit(config, { batchSize: 5, length: 16 }, 4 * 4 * 16 * 100), {
     code: "E_MEMORY",
-    message: /^Cannot train with batch_size 5 .* batch_size 4 fits$/,
+    message: /^Cannot train with batch_size 5 on the engine webgpu: .* batch_size 4 fits$/,
   });
 });
 
