@@ -138,6 +138,7 @@ interface Peer {
   /** From its BEATs. */
   waitsFor: readonly string[];
   moved: number;
+  dropped: number;
   cpuMs: number;
   activeAt: number;
 }
@@ -430,7 +431,7 @@ export class Group {
     const { applied, stateHash, prepared } = hello;
     // From here a worker on this machine is seen at an address that others cannot reach.
     const address = seen === null || seen.startsWith(LOOPBACK_NET) ? this.options.address ?? LOOPBACK : seen;
-    const progress = { waitsFor: [], moved: 0, cpuMs: 0, activeAt: clock.now() };
+    const progress = { waitsFor: [], moved: 0, dropped: 0, cpuMs: 0, activeAt: clock.now() };
     this.#peers.set(id, {
       id,
       session,
@@ -491,11 +492,12 @@ export class Group {
     if (this.ids.includes(peer.id)) this.#activity?.take(peer.id, report);
   }
 
-  #beat(peer: Peer, { waitsFor, moved, cpuMs }: Message<Report, "BEAT">): void {
+  #beat(peer: Peer, { waitsFor, moved, dropped, cpuMs }: Message<Report, "BEAT">): void {
     const now = this.options.clock.now();
     peer.waitsFor = waitsFor.flatMap((rank) => this.#roster?.ids[rank] ?? []);
     if (moved !== peer.moved || cpuMs - peer.cpuMs > BUSY_MS) peer.activeAt = now;
-    [peer.moved, peer.cpuMs] = [moved, cpuMs];
+    if (dropped > peer.dropped) this.options.note("dropped_frames", { id: peer.id, dropped });
+    [peer.moved, peer.dropped, peer.cpuMs] = [moved, dropped, cpuMs];
     this.#findSlow(peer);
     this.options.server.send(peer.id, peer.session.sealLoose({ type: "BEAT" }));
   }

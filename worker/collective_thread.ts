@@ -26,7 +26,7 @@ async function handle(message: ToCollectiveThread): Promise<void> {
       await reducer?.abort();
       return answer({ type: "aborted" });
     case "status":
-      return answer({ type: "status", status: reducer?.status() ?? { waitsFor: [], moved: 0 } });
+      return answer({ type: "status", status: reducer?.status() ?? { waitsFor: [], moved: 0, dropped: 0 } });
     case "close":
       await reducer?.close();
       answer({ type: "closed" });

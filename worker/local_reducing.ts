@@ -34,7 +34,7 @@ export class LocalReducing implements Reducing {
   }
 
   status() {
-    return Promise.resolve(this.#reducer?.status() ?? { waitsFor: [], moved: 0 });
+    return Promise.resolve(this.#reducer?.status() ?? { waitsFor: [], moved: 0, dropped: 0 });
   }
 
   async close(): Promise<void> {

@@ -206,8 +206,8 @@ class Member {
       );
     }
     if (now - this.#heardAt > SILENCE_MS) this.#resend();
-    const { waitsFor, moved } = await this.options.reducing.status();
-    const beat = { waitsFor, moved: moved + this.#pieces, cpuMs: cpuMs() };
+    const { waitsFor, moved, dropped } = await this.options.reducing.status();
+    const beat = { waitsFor, moved: moved + this.#pieces, dropped, cpuMs: cpuMs() };
     this.channel.send(this.#session.sealLoose({ type: "BEAT", ...beat }));
   }
 

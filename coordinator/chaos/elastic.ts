@@ -17,12 +17,11 @@ export function meeting(): Meeting {
   return { endpoint, words: ["--nnodes=1:2", `--rdzv_endpoint=${endpoint}`, "--rdzv_id=chaos"] };
 }
 
-/** Starts a worker by hand, with the keys that the run has made. */
+/** Starts a worker by hand, with the keys that the run has made unless others are given. */
 export function join(
   scenario: Scenario,
-  { endpoint }: Pick<Meeting, "endpoint">,
+  { endpoint, keys = scenario.path("run", "keys") }: Pick<Meeting, "endpoint"> & { keys?: string },
   { words = [], ...options }: StartOptions & { words?: readonly string[] } = {},
 ): Program {
-  const keys = `--keys=${scenario.path("run", "keys")}`;
-  return scenario.start(["worker", `--rdzv_endpoint=${endpoint}`, keys, ...words], options);
+  return scenario.start(["worker", `--rdzv_endpoint=${endpoint}`, `--keys=${keys}`, ...words], options);
 }

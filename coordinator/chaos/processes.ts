@@ -24,6 +24,12 @@ export async function processesWith(mark: string): Promise<Process[]> {
   });
 }
 
+/** The memory of a process that is in RAM, in bytes. */
+export async function memoryOf(pid: number): Promise<number> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-o", "rss=", "-p", String(pid)] }).output();
+  return 1024 * Number(new TextDecoder().decode(stdout));
+}
+
 /** Sends a signal to a process that may have ended. */
 export function signal(pid: number, name: Deno.Signal): void {
   try {

@@ -164,7 +164,7 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
    * That the worker lives. `waitsFor` are the ranks that its reduction waits for, `moved` counts frames and pieces,
    * `cpuMs` is the CPU time of its process.
    */
-  message("BEAT", { waitsFor: z.array(count), moved: count, cpuMs: count }),
+  message("BEAT", { waitsFor: z.array(count), moved: count, dropped: count, cpuMs: count }),
 ]);
 
 /** What every message carries besides its own fields. */

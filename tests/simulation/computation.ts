@@ -314,7 +314,7 @@ export class SimulatedMember implements Computing, Reducing, SnapshotBytes {
 
   status() {
     const waitsFor = this.#done === null ? [] : this.#missing().filter((rank) => rank !== this.#setup?.rank);
-    return Promise.resolve({ waitsFor, moved: this.#moved });
+    return Promise.resolve({ waitsFor, moved: this.#moved, dropped: 0 });
   }
 
   close(): Promise<void> {

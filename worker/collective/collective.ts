@@ -18,6 +18,8 @@ export interface CollectiveStatus {
   waitsFor: number[];
   /** Frames sent and received so far; grows while anything moves. */
   moved: number;
+  /** Frames of other generations and runs, and of steps that are over, that were not taken; of this generation. */
+  dropped: number;
 }
 
 /** Adds up the gradients of a generation's members, in this thread or in another one. */

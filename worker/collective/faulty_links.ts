@@ -5,7 +5,10 @@ import type { Bytes, Link, Links } from "./link.ts";
 /** Longer than any frame that may be. */
 const TOO_LONG = 32 << 20;
 
-/** Links that do to frames, or to this process between two frames, what is planned for the point "frame". */
+/**
+ * Links that do to frames, or to this process between two frames, what is planned for the point "frame"; to frames of a step
+ * that is made again, what is planned for "again".
+ */
 export function faultyLinks(links: Links, faults: Faults): Links {
   const byRank = new Map([...links.byRank].map(([peer, link]) => [peer, faultyLink(link, faults)]));
   return {
@@ -26,8 +29,8 @@ function faultyLink(link: Link, faults: Faults): Link {
       return link.lane;
     },
     trySend(header, payload) {
-      const { step } = decodeHeader(header);
-      due ??= faults.claim("frame", step);
+      const { step, attempt } = decodeHeader(header);
+      due ??= faults.claim(attempt === 0 ? "frame" : "again", step);
       if (!sendWith(due, { link, header, payload })) return false;
       due = null;
       faults.reach("frame", step);

@@ -54,7 +54,9 @@ export class Reducer implements Collective {
   /** How the reduction stands. Who has not brought its own sums yet waits for nobody: the others wait for it. */
   status(): CollectiveStatus {
     const { from, to } = this.#exchange.isAnnounced ? this.#exchange.interest : { from: [], to: [] };
-    return { waitsFor: [...new Set([...from, ...to])].sort((a, b) => a - b), moved: this.#moved };
+    const { nonce, stale } = this.#exchange.dropped;
+    const waitsFor = [...new Set([...from, ...to])].sort((a, b) => a - b);
+    return { waitsFor, moved: this.#moved, dropped: nonce + stale };
   }
 
   async close(): Promise<void> {
