@@ -1,6 +1,7 @@
 import type { Report } from "../shared/protocol/messages.ts";
 import { PIECE_BYTES } from "../shared/protocol/snapshot_pieces.ts";
-import type { Activity, Group } from "./group.ts";
+import type { Activity } from "./activity.ts";
+import type { Group } from "./group.ts";
 
 export interface ReadStateOptions {
   /** Bytes of the whole state. */
