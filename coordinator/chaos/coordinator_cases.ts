@@ -64,7 +64,7 @@ export const coordinatorCases: readonly ChaosCase[] = [
       await scenario.ends(worker, 75, "E_TOO_FEW");
       const waited = Date.now() - since;
       expect(waited > 4_000 && waited < 12_000, `it waited ${waited} ms, and 5 s are its limit`);
-      await scenario.leavesNothing();
+      await scenario.endsAllProcesses();
       await scenario.ends(scenario.train({ workers: 2, resumes: true, words: ["--patience=60"] }));
     },
   },

@@ -64,7 +64,7 @@ export const diskCases: readonly ChaosCase[] = [
         `the newest checkpoint is of step ${found}, and it stopped after ${step}`,
       );
       expect(Date.now() - since < 10_000, "it took longer than the 10 s of grace");
-      await scenario.leavesNothing();
+      await scenario.endsAllProcesses();
       await scenario.slowDown();
       const second = scenario.train({ workers: 2, resumes: true });
       await scenario.reaches(second, 50);
@@ -73,7 +73,7 @@ export const diskCases: readonly ChaosCase[] = [
       second.kill("SIGKILL");
       await second.ended;
       await latestVerifies(scenario);
-      await scenario.leavesNothing();
+      await scenario.endsAllProcesses();
       await scenario.ends(scenario.train({ workers: 2, resumes: true }));
     },
   },
@@ -112,7 +112,7 @@ async function fullCheckpoints(scenario: Scenario): Promise<void> {
   await scenario.says(run, "step-00000060");
   run.kill("SIGKILL");
   await run.ended;
-  await scenario.leavesNothing();
+  await scenario.endsAllProcesses();
   await copyAway(scenario);
 }
 

@@ -222,21 +222,29 @@ export class Scenario implements AsyncDisposable {
     return ended;
   }
 
+  /** Runs the program to its end, which must be a good one. */
+  async ran(words: readonly string[]): Promise<void> {
+    const program = this.start(words);
+    const { code } = await program.ended;
+    expect(code === 0, `${words.join(" ")} ended with ${code}: ${program.lastWords}`);
+  }
+
   /** Fails unless the ledger proves the run, and nothing is left of its processes and sockets. */
   async proves(steps: number): Promise<void> {
     const report = await reportLedger(this.path("run"));
     expect(report.problem === null, `the ledger: ${report.problem}`);
     expect(report.steps === steps, `the ledger has ${report.steps} steps, not ${steps}`);
-    await this.leavesNothing();
+    await this.endsAllProcesses();
+    const sockets = [...Deno.readDirSync(this.#temporary)].map(({ name }) => name);
+    expect(!sockets.some((name) => name.startsWith("lockstep-")), `sockets are left: ${sockets.join(", ")}`);
   }
 
-  async leavesNothing(): Promise<void> {
+  /** Waits until none of its processes is left. */
+  async endsAllProcesses(): Promise<void> {
     await this.until("no process is left", async () => {
       const left = await this.processes();
       return left.length === 0 || null;
     }, GONE_MS);
-    const sockets = [...Deno.readDirSync(this.#temporary)].map(({ name }) => name);
-    expect(!sockets.some((name) => name.startsWith("lockstep-")), `sockets are left: ${sockets.join(", ")}`);
   }
 
   /** Its folder is to stay when it ends. */

@@ -11,7 +11,10 @@ const PACE_MS = 40;
 const short = { words: configuration(60), paceMs: PACE_MS };
 
 /** Kills at a point of a step, and expects the next step within the limit for a death. */
-function death(faults: string, { workers = 3, step = STEP }: { workers?: number; step?: number } = {}) {
+export function death(
+  faults: string,
+  { workers = 3, step = STEP }: { workers?: number; step?: number } = {},
+) {
   return async (scenario: Scenario) => {
     const run = scenario.train({ workers, faults });
     const times = await Promise.all(
@@ -66,7 +69,7 @@ export const workerCases: readonly ChaosCase[] = [
       const steps = run.iteration;
       await scenario.ends(run, 75, "E_TOO_FEW");
       expect(run.iteration === steps, "it made steps with fewer workers than the minimum");
-      await scenario.leavesNothing();
+      await scenario.endsAllProcesses();
       await scenario.ends(scenario.train({ workers: 2, resumes: true, words: ["--patience=60"] }));
     },
   },
@@ -146,7 +149,7 @@ export const workerCases: readonly ChaosCase[] = [
 ];
 
 /** Waits until a worker is a member again, after a copy of another one's state. */
-async function returns(scenario: Scenario, id: string, since: number): Promise<void> {
+export async function returns(scenario: Scenario, id: string, since: number): Promise<void> {
   await scenario.logged("roster", ({ at, fields }) => {
     const { members, donor } = fields;
     return at > since && Array.isArray(members) && members.includes(id) && donor !== null;
