@@ -1,7 +1,8 @@
 import type { EvaluationRequest } from "../shared/protocol/evaluation_request.ts";
 import type { Report } from "../shared/protocol/messages.ts";
 import { addTotals, type Totals } from "../shared/tasks/task.ts";
-import type { Activity, Group } from "./group.ts";
+import type { Activity } from "./activity.ts";
+import type { Group } from "./group.ts";
 
 /** What all batches of an evaluation came to. */
 export interface EvaluationResult {

@@ -1,13 +1,7 @@
-import project from "../deno.json" with { type: "json" };
-import type { Clock } from "../shared/clock.ts";
-import type { RunConfig } from "../shared/config/run_config.ts";
-import type { DataFile } from "../shared/data/data_files.ts";
 import { LockstepError } from "../shared/errors.ts";
-import type { CoordinatorServer, Received } from "../shared/protocol/channel.ts";
-import type { FromWorker, Message, Order, Report } from "../shared/protocol/messages.ts";
-import { Session } from "../shared/protocol/session.ts";
-import { blame, mostNamed } from "./blame.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Message, Order, Report } from "../shared/protocol/messages.ts";
+import type { Activity } from "./activity.ts";
+import { blame } from "./blame.ts";
 import { type MemberInfo, parseMemberInfo } from "./member_info.ts";
 import {
   type Candidate,
@@ -19,75 +13,19 @@ import {
   ownPause,
   TICK_MS,
 } from "./membership.ts";
+import type { Peer } from "./peer.ts";
 import { dealShards, redealShards, scratchCapacity } from "./plan.ts";
+import type { Position, StepDecision } from "./position.ts";
+import { Reception, type ReceptionOptions } from "./reception.ts";
+import { ReductionFailures } from "./reduction_failures.ts";
 import { Slowness } from "./slowness.ts";
-
-/** A boundary between steps. */
-export interface Position {
-  /** So many steps are decided. */
-  readonly step: number;
-  /** The state after them; null while no member has told it. */
-  readonly stateHash: string | null;
-}
-
-/** What members need to apply a decided step. */
-export type StepDecision = Message<Order, "COMMIT">["decided"];
-
-/** What a group does between two rosters: a step, an evaluation, the reading of the state. */
-export interface Activity {
-  /** All members of a generation are ready at the boundary: do it, or what of it is left. */
-  start(): void;
-  /** A message of a member that the group itself has no use for. */
-  take(from: string, report: Report): void;
-  /** A member is lost. True if the others cannot go on without another roster. */
-  lost(id: string): boolean;
-  /** It cannot be done any more. */
-  fail(error: unknown): void;
-  /** Members that hold it up while nothing moves. */
-  unfinished(): readonly string[];
-  /** Called every TICK_MS. */
-  tick?(): void;
-}
-
-/** A worker as somebody outside sees it. */
-export interface WorkerStatus {
-  readonly id: string;
-  readonly host: string;
-  readonly pid: number;
-  /** Null for one that is no member now. */
-  readonly rank: number | null;
-  /** Of the virtual shards, what it computes. */
-  readonly shards: readonly number[];
-  readonly state:
-    | "member"
-    /** A member that computes nothing: more are there than shards. */
-    | "spare"
-    /** It becomes a member at the next boundary. */
-    | "standby"
-    | "loading"
-    /** Silent for a while. */
-    | "suspected"
-    /** Evicted more than once, and waiting for readmission. */
-    | "barred";
-  /** Time since it was heard. */
-  readonly silentMs: number;
-  /** CPU time of its process. */
-  readonly cpuMs: number;
-}
+import type { Snapshot } from "./snapshot.ts";
+import type { WorkerStatus } from "./worker_status.ts";
 
 /** Where a coordinator is in a step. */
 export type CoordinatorPoint = "reduce" | "prepared" | "decided" | "commit";
 
-export interface GroupOptions {
-  readonly server: CoordinatorServer;
-  readonly clock: Clock;
-  readonly epoch: number;
-  readonly config: RunConfig;
-  readonly configHash: string;
-  /** The run's name, for workers that say which run they mean to join; null takes any. */
-  readonly runId?: string | null;
-  /** False for members that only evaluate. */
-  readonly trains: boolean;
+export interface GroupOptions extends ReceptionOptions {
   /** Members that are waited for before the first roster. */
   readonly expected: number;
   /** How long they are waited for once `minMembers` are there, in ms. */
@@ -95,9 +33,6 @@ export interface GroupOptions {
   readonly minMembers: number;
   /** How long it waits with fewer than that, in ms. */
   readonly patienceMs?: number;
-  readonly maxMembers: number;
-  /** Where other hosts reach workers of this one; the loopback address if left out. */
-  readonly address?: string;
   /** Whether workers may join that nobody here has started. */
   readonly takesOthers?: boolean;
   /** Whether the members live in this process: they can't be silent. */
@@ -108,10 +43,6 @@ export interface GroupOptions {
   readonly generation?: number;
   /** The last decision, for members of an earlier epoch that have prepared it; null for none. */
   readonly decided: StepDecision | null;
-  /** Prepared text that the run reads. */
-  readonly files?: readonly DataFile[];
-  /** A piece of one of them; empty after its end. */
-  readData?(file: string, index: number): Promise<Uint8Array<ArrayBuffer>>;
   /** The newest state that is stored; null where none is. */
   restore(): Promise<Snapshot | null>;
   /** Told of what a person may want to change. */
@@ -122,25 +53,6 @@ export interface GroupOptions {
   reach?(point: CoordinatorPoint, step: number): void;
   /** Told of a member's computation; throws to refuse the member. */
   admit?(id: string, loaded: { info: MemberInfo; fingerprint: string | null }): void;
-}
-
-/** A worker in a session. */
-interface Peer {
-  readonly id: string;
-  readonly session: Session<Order, Report>;
-  readonly hello: Message<Report, "HELLO">;
-  /** Where others reach it. */
-  readonly address: string;
-  info: MemberInfo | null;
-  applied: number | null;
-  stateHash: string | null;
-  prepared: { readonly step: number; readonly gradHash: string } | null;
-  /** From its BEATs. */
-  waitsFor: readonly string[];
-  moved: number;
-  dropped: number;
-  cpuMs: number;
-  activeAt: number;
 }
 
 /** The members of a generation. */
@@ -156,10 +68,6 @@ interface Roster {
   readonly donor: string | null;
 }
 
-/** Failed reductions that name a member, of generations in a row, before it is evicted. */
-const FAILURES = 2;
-/** A broken link is often the first that is heard of a death: what follows is awaited for so long, in ms. */
-const LINK_GRACE_MS = 500;
 /** Once so many as there must be are there, the others are waited for so long, in ms. */
 const LAST_CALL_MS = 30_000;
 /** With too few members a run waits for so long unless told otherwise, in ms. */
@@ -173,7 +81,7 @@ export class Group {
   #membership: Membership;
   #position: Position;
   #decided: StepDecision | null;
-  readonly #peers = new Map<string, Peer>();
+  readonly #reception: Reception;
   #generation: number;
   /** Rosters that this coordinator has called. */
   #rosters = 0;
@@ -186,15 +94,11 @@ export class Group {
   #firstRoster = Promise.withResolvers<MemberInfo>();
   #expected: number;
   #lastJoinAt: number;
-  /** Reductions of this generation that failed: who says so, and of whom. */
-  readonly #failures: { by: string; about: string | null }[] = [];
-  #failuresInARow = 0;
+  readonly #failures = new ReductionFailures();
   readonly #slowness = new Slowness();
-  #regroupAt: number | null = null;
   /** What all members compute with. */
   #common: MemberInfo | null = null;
   #ended: { readonly error: unknown } | undefined;
-  #drained = false;
   readonly #stop: () => void;
 
   constructor(private readonly options: GroupOptions) {
@@ -208,8 +112,15 @@ export class Group {
     this.#lastJoinAt = clock.now();
     this.#firstRoster.promise.catch(() => {}); // whoever forms the group is told
     this.#stop = clock.every(TICK_MS, () => this.#tick());
-    this.options.server.onGone = (id) => this.#happened({ type: "gone", id, how: "its connection ended" });
-    this.#listen();
+    options.server.onGone = (id) => this.#happened({ type: "gone", id, how: "its connection ended" });
+    this.#reception = new Reception(options, {
+      replaced: (id) => this.#happened({ type: "gone", id, how: "it began another session" }),
+      joined: (peer) => this.#joined(peer),
+      heard: (id) => this.#heard(id),
+      report: (peer, report) => this.#ended === undefined && this.#handle(peer, report),
+      failed: (error) => this.fail(error),
+    });
+    this.#reception.listen();
   }
 
   /** Resolves with what the members compute once the first of them are ready. */
@@ -260,7 +171,7 @@ export class Group {
     const able = eligible(now, this.#membership);
     const others = [...candidates.keys()].filter((id) => !this.ids.includes(id)).sort(byName);
     return [...this.ids, ...others].flatMap((id) => {
-      const [peer, candidate] = [this.#peers.get(id), candidates.get(id)];
+      const [peer, candidate] = [this.#reception.get(id), candidates.get(id)];
       if (peer === undefined || candidate === undefined) return [];
       const { hello: { host, pid }, cpuMs } = peer;
       const rank = this.ids.includes(id) ? this.#roster?.ids.indexOf(id) ?? null : null;
@@ -300,7 +211,7 @@ export class Group {
     this.#decided = decided;
     this.#position = { step: decided.step + 1, stateHash: null };
     this.#snapshot = null;
-    this.#failuresInARow = 0;
+    this.#failures.succeed();
     this.reach("decided", decided.step);
     for (const id of this.ids) {
       this.send(id, { type: "COMMIT", epoch: this.epoch, generation: this.#generation, decided });
@@ -318,9 +229,7 @@ export class Group {
   }
 
   send(id: string, order: Order): void {
-    const peer = this.#peers.get(id);
-    if (peer === undefined) return;
-    this.options.server.send(id, peer.session.seal(order, this.options.clock.now()));
+    this.#reception.send(id, order);
   }
 
   broadcast(order: Order): void {
@@ -348,8 +257,7 @@ export class Group {
 
   /** Sends the members home, and whoever says HELLO from now on. */
   drain(): void {
-    this.#drained = true;
-    for (const id of this.#peers.keys()) this.send(id, { type: "DRAIN" });
+    this.#reception.sendHome();
     this.close();
   }
 
@@ -359,111 +267,25 @@ export class Group {
     this.#ended ??= { error: new LockstepError("E_INTERRUPTED", "The run is over") };
   }
 
-  async #listen(): Promise<void> {
-    try {
-      for (;;) {
-        const received = await this.options.server.receive();
-        if (received === null) return;
-        if (received.role !== "admin") this.#receive(received);
-      }
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  #receive({ from, address, message }: Received): void {
-    const now = this.options.clock.now();
-    const known = this.#peers.get(from);
-    if (known?.session.id !== message.session) {
-      return message.type === "HELLO" && message.seq === 1
-        ? this.#greet(from, { hello: message, address })
-        : this.#refuse(from, message);
-    }
-    const candidate = this.#membership.candidates.get(from);
-    if (candidate !== undefined && (candidate.suspected || now - candidate.heardAt > TICK_MS)) {
-      this.#happened({ type: "heard", id: from });
-    }
-    const isNew = known.session.accept(message);
-    for (const sealed of known.session.overdue(now)) this.options.server.send(from, sealed);
-    if (isNew && this.#ended === undefined) this.#handle(known, message);
-  }
-
-  /** Whoever speaks in a session that is over may begin another one. */
-  #refuse(from: string, { session, type }: FromWorker): void {
-    this.options.note("stale_message", { from, type });
-    const message = `The session of ${from} is over: a new HELLO is required`;
-    this.options.server.send(from, { type: "ERROR", session, seq: 0, ack: 0, code: "E_STALE", message });
-  }
-
-  #greet(
-    id: string,
-    { hello, address: seen }: { hello: FromWorker & { type: "HELLO" }; address: string | null },
-  ): void {
-    const { server, clock, epoch, config, configHash, trains, maxMembers, inProcess = false } = this.options;
-    const deny = (code: "E_VERSION" | "E_RUN" | "E_DUPLICATE_ID", message: string) => {
-      this.options.note("refused", { id, code, message });
-      server.send(id, { type: "ERROR", session: hello.session, seq: 0, ack: 0, code, message });
-    };
-    if (hello.version !== project.version) {
-      return deny(
-        "E_VERSION",
-        `Cannot take ${id} as its Lockstep is ${hello.version} and this run's ${project.version}: install the same`,
-      );
-    }
-    const { runId = null } = this.options;
-    if (hello.run !== null && runId !== null && hello.run !== runId) {
-      return deny(
-        "E_RUN",
-        `Cannot take ${id} as it wants to join the run ${hello.run}: this one is ${runId}`,
-      );
-    }
-    const other = this.#peers.get(id);
-    if (other !== undefined && (other.hello.pid !== hello.pid || other.hello.host !== hello.host)) {
-      return deny(
-        "E_DUPLICATE_ID",
-        `Cannot take a second ${id}: one is a member already; choose another --id`,
-      );
-    }
-    if (other !== undefined) this.#happened({ type: "gone", id, how: "it began another session" });
-    const session = new Session<Order, Report>(hello.session);
-    session.accept(hello);
-    if (this.#drained) return void server.send(id, session.seal({ type: "DRAIN" }, clock.now()));
-    const { applied, stateHash, prepared } = hello;
-    // From here a worker on this machine is seen at an address that others cannot reach.
-    const address = seen === null || seen.startsWith(LOOPBACK_NET) ? this.options.address ?? LOOPBACK : seen;
-    const progress = { waitsFor: [], moved: 0, dropped: 0, cpuMs: 0, activeAt: clock.now() };
-    this.#peers.set(id, {
-      id,
-      session,
-      hello,
-      address,
-      info: null,
-      applied,
-      stateHash,
-      prepared,
-      ...progress,
-    });
-    this.#lastJoinAt = clock.now();
+  #joined({ id }: Peer): void {
+    const { inProcess = false } = this.options;
+    this.#lastJoinAt = this.now();
     this.#happened({ type: "joined", id, inProcess });
-    const scratchGradients = scratchCapacity(config.gradient_accumulation_steps, maxMembers);
-    const files = [...this.options.files ?? []];
-    this.send(id, {
-      type: "CONFIG",
-      epoch,
-      config: { ...config },
-      configHash,
-      files,
-      trains,
-      scratchGradients,
-    });
+  }
+
+  /** Not for each message: a candidate's time need not be known that well. */
+  #heard(id: string): void {
+    const candidate = this.#membership.candidates.get(id);
+    if (candidate === undefined) return;
+    if (candidate.suspected || this.now() - candidate.heardAt > TICK_MS) {
+      this.#happened({ type: "heard", id });
+    }
   }
 
   #handle(peer: Peer, report: Report): void {
     switch (report.type) {
       case "BEAT":
         return this.#beat(peer, report);
-      case "DATA_GET":
-        return void this.#giveData(peer, report);
       case "LOADED":
         return this.#admit(peer, report);
       case "READY":
@@ -479,10 +301,10 @@ export class Group {
       case "ERROR":
         return this.#memberFailed(peer, report);
       case "APPLIED":
-        [peer.applied, peer.stateHash, peer.prepared] = [report.step, report.stateHash, null];
+        peer.hasReached(report);
         break;
       case "PREPARED":
-        peer.prepared = { step: report.step, gradHash: report.gradHash };
+        peer.hasPrepared(report);
         break;
       case "SYNC_DATA":
         this.#pass(report);
@@ -492,30 +314,25 @@ export class Group {
     if (this.ids.includes(peer.id)) this.#activity?.take(peer.id, report);
   }
 
-  #beat(peer: Peer, { waitsFor, moved, dropped, cpuMs }: Message<Report, "BEAT">): void {
-    const now = this.options.clock.now();
-    peer.waitsFor = waitsFor.flatMap((rank) => this.#roster?.ids[rank] ?? []);
-    if (moved !== peer.moved || cpuMs - peer.cpuMs > BUSY_MS) peer.activeAt = now;
-    if (dropped > peer.dropped) this.options.note("dropped_frames", { id: peer.id, dropped });
-    [peer.moved, peer.dropped, peer.cpuMs] = [moved, dropped, cpuMs];
+  #beat(peer: Peer, beat: Message<Report, "BEAT">): void {
+    peer.waitsFor = beat.waitsFor.flatMap((rank) => this.#roster?.ids[rank] ?? []);
+    if (beat.dropped > peer.dropped) {
+      this.options.note("dropped_frames", { id: peer.id, dropped: beat.dropped });
+    }
+    peer.beat(beat, this.now());
     this.#findSlow(peer);
-    this.options.server.send(peer.id, peer.session.sealLoose({ type: "BEAT" }));
+    this.#reception.beat(peer);
   }
 
   #findSlow({ id, waitsFor }: Peer): void {
     const others = this.ids.filter((other) => other !== id);
     if (!this.ids.includes(id) || others.length === 0 || this.#activity === null) return;
     const isWaitedFor = waitsFor.length === 0 &&
-      others.every((other) => this.#peers.get(other)?.waitsFor.includes(id));
+      others.every((other) => this.#reception.get(other)?.waitsFor.includes(id));
     if (!this.#slowness.beat(id, isWaitedFor)) return;
     const reason = `${id} is slow: the others wait for it most of the time`;
     this.options.note("slow", { id, reason });
     this.options.warn?.(reason);
-  }
-
-  async #giveData(peer: Peer, { file, index }: Message<Report, "DATA_GET">): Promise<void> {
-    const bytes = await this.options.readData?.(file, index);
-    if (bytes !== undefined) this.send(peer.id, { type: "DATA_PART", file, index, bytes });
   }
 
   #admit(peer: Peer, { info, fingerprint }: Message<Report, "LOADED">): void {
@@ -564,14 +381,15 @@ export class Group {
     this.#membership = membership;
     if (reason !== "") this.options.note("membership", { event: event.type, reason });
     for (const action of actions) {
-      if (action.type === "evict") this.#lose(action.id, reason);
+      if (action.type !== "evict") continue;
+      this.#reception.dismiss(action.id);
+      this.#lose(action.id, reason);
     }
     if (this.#ended !== undefined) return;
     if (actions.some(({ type }) => type === "welcome") && this.#roster === null) this.#regroup(reason);
   }
 
   #lose(id: string, reason: string): void {
-    this.#peers.delete(id);
     const roster = this.#roster;
     if (roster === null || !roster.ids.includes(id) || roster.lost.has(id)) return;
     roster.lost.add(id);
@@ -598,7 +416,6 @@ export class Group {
     const { clock, minMembers, maxMembers, note } = this.options;
     if (this.#restoring || this.#ended !== undefined) return;
     const now = clock.now();
-    this.#regroupAt = null;
     const stayed = this.ids;
     const able = eligible(now, this.#membership);
     const ids = [
@@ -613,11 +430,11 @@ export class Group {
       this.#tooFewSince ??= now;
       return note("waiting", { members: ids.length, wanted, reason });
     }
-    const stateful = ids.filter((id) => this.#hasState(id));
+    const stateful = ids.filter((id) => this.#reception.get(id)?.canReach(this.#position, this.#decided));
     const isStart = this.#position.step === 0 && this.#decided === null && this.#snapshot === null;
     if (stateful.length === 0 && !isStart && this.#snapshot === null) return void this.#restore();
     this.#tooFewSince = null;
-    this.#failures.length = 0;
+    this.#failures.begin();
     this.#call(ids, { stateful, isStart: isStart && stateful.length === 0, reason });
   }
 
@@ -646,7 +463,7 @@ export class Group {
     note("roster", { epoch, generation, step: this.#position.step, members: ids, shards, donor, reason });
     const nonce = crypto.getRandomValues(new Uint8Array(16));
     const members = ids.map((id, rank) => {
-      const { host = "", endpoint = null, publicKey = null } = this.#peers.get(id)?.hello ?? {};
+      const { host = "", endpoint = null, publicKey = null } = this.#reception.get(id)?.hello ?? {};
       return { id, rank, host, endpoint, publicKey };
     });
     const at = {
@@ -661,7 +478,7 @@ export class Group {
     for (const [rank, id] of ids.entries()) {
       const source = isStart ? "init" : stateful.includes(id) ? "own" : "sync";
       this.send(id, { type: "ROSTER", ...at, rank, source, decided: this.#decided });
-      const peer = this.#peers.get(id);
+      const peer = this.#reception.get(id);
       if (peer !== undefined) peer.activeAt = this.options.clock.now();
     }
   }
@@ -674,17 +491,6 @@ export class Group {
     const kept = ids.map((id) => before.shards.get(id) ?? []);
     const { maxMembers } = this.options;
     return redealShards(V, { kept, scratchGradients: scratchCapacity(V, maxMembers) });
-  }
-
-  /** Whether a member has the state of the boundary, or can have it by applying what is decided. */
-  #hasState(id: string): boolean {
-    const peer = this.#peers.get(id);
-    if (peer === undefined || peer.applied === null) return false;
-    const { step, stateHash } = this.#position;
-    if (peer.applied === step) return stateHash === null || peer.stateHash === stateHash;
-    const decided = this.#decided;
-    return decided !== null && decided.step === step - 1 && peer.applied === decided.step &&
-      peer.prepared?.step === decided.step && peer.prepared.gradHash === decided.gradHash;
   }
 
   /** Nobody has the state any more: goes back to the newest that is stored, or to the start. */
@@ -718,7 +524,7 @@ export class Group {
   #ready(peer: Peer, { generation, step, stateHash }: Message<Report, "READY">): void {
     const roster = this.#roster;
     if (roster === null || generation !== roster.generation) return;
-    [peer.applied, peer.stateHash] = [step, stateHash];
+    peer.hasReached({ step, stateHash });
     roster.ready.add(peer.id);
     if (roster.ready.size === roster.ids.length) this.#begin(roster);
   }
@@ -732,7 +538,7 @@ export class Group {
     for (const [rank, id] of roster.ids.entries()) {
       const endpoints = roster.ids.map((other) => {
         const port = roster.ports.get(other)?.[rank] ?? 0;
-        return port === 0 ? "" : `tcp://${this.#peers.get(other)?.address ?? LOOPBACK}:${port}`;
+        return port === 0 ? "" : `tcp://${this.#reception.get(other)?.address}:${port}`;
       });
       this.send(id, { type: "LINKS", epoch: this.epoch, generation, endpoints });
     }
@@ -741,22 +547,22 @@ export class Group {
   /** All are ready: what goes on has one state, that of whoever had it before. */
   #begin(roster: Roster): void {
     const [first] = roster.ids;
-    const stateHash = this.#position.stateHash ?? this.#peers.get(roster.donor ?? first)?.stateHash ?? null;
-    const isAlike = (peer: Peer | undefined) =>
-      peer?.applied === this.#position.step && peer.stateHash === stateHash;
-    const other = roster.ids.find((id) => !isAlike(this.#peers.get(id)));
+    const stateHash = this.#position.stateHash ?? this.#reception.get(roster.donor ?? first)?.stateHash ??
+      null;
+    const position = { step: this.#position.step, stateHash };
+    const other = roster.ids.find((id) => !this.#reception.get(id)?.isAt(position));
     if (other !== undefined) return this.#refuseState(other);
-    this.#position = { ...this.#position, stateHash };
-    const info = this.#peers.get(first)?.info ?? null;
+    this.#position = position;
+    const info = this.#reception.get(first)?.info ?? null;
     if (info !== null) this.#firstRoster.resolve(info);
     this.#start();
   }
 
   /** A start that differs is the run's end; a member that took it from another one takes it again. */
   #refuseState(id: string): void {
-    const peer = this.#peers.get(id);
+    const peer = this.#reception.get(id);
     if (this.#isOnlyStart()) return this.fail(this.#diverged(id));
-    if (peer !== undefined) peer.applied = peer.stateHash = null;
+    peer?.forgetState();
     const why = `its state is not that of the others at step ${this.#position.step}`;
     const { generation } = this;
     this.#happened({ type: "accused", id, why });
@@ -778,7 +584,7 @@ export class Group {
 
   #start(): void {
     for (const id of this.ids) {
-      const peer = this.#peers.get(id);
+      const peer = this.#reception.get(id);
       if (peer !== undefined) peer.activeAt = this.options.clock.now();
     }
     this.#activity?.start();
@@ -811,24 +617,15 @@ export class Group {
     const roster = this.#roster;
     if (roster === null || generation !== roster.generation) return;
     this.options.note("reduction_failed", { id: peer.id, step, code, message });
-    if (this.#failures.length === 0) this.#failuresInARow++;
-    this.#failures.push({ by: peer.id, about: rank === null ? null : roster.ids[rank] ?? null });
-    this.#regroupAt ??= this.options.clock.now() + LINK_GRACE_MS;
+    const about = rank === null ? null : roster.ids[rank] ?? null;
+    this.#failures.add({ by: peer.id, about }, this.now());
   }
 
   /** The same step once more; with the same members at first, then without whoever is named most. */
   #retry(): void {
-    const standings = this.#failures.map(({ by, about }) => ({
-      id: by,
-      waitsFor: about === null ? [] : [about],
-    }));
-    const accused = this.#failuresInARow >= FAILURES ? mostNamed(standings) : null;
+    const accused = this.#failures.accused();
     const { generation } = this;
-    if (accused !== null) {
-      this.#failuresInARow = 0;
-      const by = this.#failures.filter(({ about }) => about === accused).map(({ by }) => by).join(", ");
-      this.#happened({ type: "accused", id: accused, why: `the link between it and ${by} fails` });
-    }
+    if (accused !== null) this.#happened({ type: "accused", ...accused });
     if (this.#generation === generation) this.#regroup("the reduction failed");
   }
 
@@ -837,10 +634,7 @@ export class Group {
     this.#forgive(ownPause(now, this.#membership));
     this.#happened({ type: "tick" });
     if (this.#ended !== undefined) return;
-    if (this.#regroupAt !== null && now >= this.#regroupAt) {
-      this.#regroupAt = null;
-      this.#retry();
-    }
+    if (this.#failures.isDue(now)) this.#retry();
     if (this.#roster === null && !this.#restoring) this.#waitForMore(now);
     else this.#findStall(now);
     this.#activity?.tick?.();
@@ -848,7 +642,7 @@ export class Group {
 
   /** Nobody is judged by time that this coordinator has missed. */
   #forgive(pause: number): void {
-    for (const peer of this.#peers.values()) peer.activeAt += pause;
+    for (const peer of this.#reception.peers) peer.activeAt += pause;
     if (this.#tooFewSince !== null) this.#tooFewSince += pause;
   }
 
@@ -879,7 +673,7 @@ export class Group {
       ? this.ids.filter((id) => !roster.ready.has(id))
       : this.#activity?.unfinished() ?? [];
     const standings = unfinished.flatMap((id) => {
-      const peer = this.#peers.get(id);
+      const peer = this.#reception.get(id);
       if (peer === undefined) return [];
       return [{ id, waitsFor: isForming ? [] : peer.waitsFor, idleMs: now - peer.activeAt }];
     });
@@ -888,13 +682,7 @@ export class Group {
   }
 }
 
-const LOOPBACK = "127.0.0.1";
-const LOOPBACK_NET = "127.";
-
 const byName = new Intl.Collator("en", { numeric: true }).compare;
-
-/** CPU time between two BEATs above which a member computes, in ms. */
-const BUSY_MS = 50;
 
 /** The run goes on from an earlier step: nobody had the state any more. */
 export class WentBack extends Error {

@@ -1,6 +1,7 @@
 import type { Report } from "../shared/protocol/messages.ts";
 import { PIECE_BYTES } from "../shared/protocol/snapshot_pieces.ts";
-import type { Activity, Group } from "./group.ts";
+import type { Activity } from "./activity.ts";
+import type { Group } from "./group.ts";
 
 export interface ReadStateOptions {
   /** Bytes of the whole state. */
@@ -10,7 +11,7 @@ export interface ReadStateOptions {
 }
 
 /** Pieces that are asked for before the first of them has come. */
-const WINDOW = 4;
+const WINDOW = 16;
 
 /** Reads the state at the group's position from one member, and from another one where that is lost. All stand still meanwhile. */
 export function readState(group: Group, options: ReadStateOptions): Promise<void> {

@@ -3,7 +3,8 @@ import { LockstepError } from "../shared/errors.ts";
 import type { Message, Order, Report } from "../shared/protocol/messages.ts";
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import { stepScalars } from "../shared/schedule.ts";
-import type { Activity, Group } from "./group.ts";
+import type { Activity } from "./activity.ts";
+import type { Group } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** A step that is decided and applied by all members. */

@@ -95,7 +95,7 @@ const BEAT_MS = 1_000;
 /** A coordinator that is silent for so long may not have heard what was sent to it. */
 const SILENCE_MS = 3_000;
 /** How many pieces of a snapshot are asked for at a time. */
-const SYNC_WINDOW = 4;
+const SYNC_WINDOW = 16;
 
 /** A member's life: joins, takes its start, then computes, reduces and applies step by step until it is drained. */
 export async function runWorker(channel: WorkerChannel, options: WorkerOptions): Promise<void> {

@@ -2,7 +2,8 @@ import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { RunActivity, RunObserver } from "../coordinator.ts";
-import type { Group, WorkerStatus } from "../group.ts";
+import type { Group } from "../group.ts";
+import type { WorkerStatus } from "../worker_status.ts";
 import type { RunStatus, Steering } from "./steering.ts";
 
 export interface RunSteeringOptions {

@@ -1,6 +1,6 @@
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { RunActivity } from "../coordinator.ts";
-import type { WorkerStatus } from "../group.ts";
+import type { WorkerStatus } from "../worker_status.ts";
 
 /** Where a run is. */
 export interface RunStatus {

@@ -2,7 +2,7 @@ import { suggest } from "../../shared/config/suggest.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { RunActivity } from "../coordinator.ts";
-import type { WorkerStatus } from "../group.ts";
+import type { WorkerStatus } from "../worker_status.ts";
 import type { RunStatus, Steering } from "./steering.ts";
 
 /** What a command came to. */

@@ -1,14 +1,17 @@
 import type { Envelope } from "./messages.ts";
 
-/** How long a message may be without an answer before it is sent again, in ms. */
-const RESEND_MS = 1_000;
+/** Without any confirmation for so long, what is on its way is sent again, in ms: less than from BEAT to BEAT. */
+const RESEND_MS = 800;
+
+/** So many bytes of it, and what exceeds them: a link that is only slow must not be filled with copies. */
+const RESEND_BYTES = 256 << 10;
 
 /** A sender's pieces wait once so many bytes are on their way. */
 const WINDOW_BYTES = 32 << 20;
 
 interface Unacknowledged<M> {
   readonly sealed: M & Envelope;
-  sentAt: number;
+  readonly sentAt: number;
 }
 
 /**
@@ -21,6 +24,10 @@ export class Session<Out extends object, In extends object> {
   #received = 0;
   readonly #unacknowledged: Unacknowledged<Out>[] = [];
   #bytes = 0;
+  /** Whether anything was confirmed since `overdue` was asked last. */
+  #hasMoved = false;
+  /** Since when nothing was confirmed, or sent again. */
+  #idleSince = 0;
   readonly #waiting: (() => void)[] = [];
 
   /** `id` is 32 hex digits that no other session has. */
@@ -54,14 +61,19 @@ export class Session<Out extends object, In extends object> {
     return true;
   }
 
-  /** What is to be sent again now that the other side has been heard: all that it has not confirmed for a while. */
+  /** What is to be sent again now that the other side has been heard, if it has confirmed nothing for a while. */
   overdue(now: number): (Out & Envelope)[] {
+    if (this.#hasMoved) {
+      this.#hasMoved = false;
+      this.#idleSince = now;
+    }
     const [oldest] = this.#unacknowledged;
-    if (oldest === undefined || now - oldest.sentAt < RESEND_MS) return [];
-    return this.#unacknowledged.map((entry) => {
-      entry.sentAt = now;
-      return { ...entry.sealed, ack: this.#received };
-    });
+    if (oldest === undefined || now - Math.max(oldest.sentAt, this.#idleSince) < RESEND_MS) return [];
+    this.#idleSince = now;
+    let bytes = 0;
+    const missed = this.#unacknowledged.findIndex(({ sealed }) => (bytes += sizeOf(sealed)) >= RESEND_BYTES);
+    const again = missed < 0 ? this.#unacknowledged : this.#unacknowledged.slice(0, missed + 1);
+    return again.map(({ sealed }) => ({ ...sealed, ack: this.#received }));
   }
 
   /** How many messages arrived: the other side waits for news of it where little is sent the other way. */
@@ -72,6 +84,7 @@ export class Session<Out extends object, In extends object> {
   #acknowledge(ack: number): void {
     while (this.#unacknowledged.length > 0 && this.#unacknowledged[0].sealed.seq <= ack) {
       const entry = this.#unacknowledged.shift();
+      this.#hasMoved = true;
       if (entry !== undefined) this.#bytes -= sizeOf(entry.sealed);
     }
     if (this.#bytes < WINDOW_BYTES) { for (const resolve of this.#waiting.splice(0)) resolve(); }

@@ -71,6 +71,8 @@ export class SimulatedMember implements Computing, Reducing, SnapshotBytes {
   readonly pieceCount = PIECES;
   /** Shards take so many times longer. */
   slowness = 1;
+  /** Its gradients are others than they should be. */
+  lies = false;
   /** The next frame that this member sends is damaged. */
   damages = false;
   #state: string[] = Array(PIECES).fill("0".repeat(32));
@@ -111,8 +113,8 @@ export class SimulatedMember implements Computing, Reducing, SnapshotBytes {
     return {
       engine: "simulated",
       device: "cpu",
-      parameters: [{ name: "w", shape: [1 << 20] }],
-      size: 1 << 20,
+      parameters: [{ name: "w", shape: [1 << 16] }],
+      size: 1 << 16,
       sliceRows: 1,
       flopsPerToken: 1,
       modelSource: "gpt",
@@ -164,12 +166,16 @@ export class SimulatedMember implements Computing, Reducing, SnapshotBytes {
       if (this.#leaves.has(shard)) continue;
       await this.options.process.sleep(this.options.shardMs * this.slowness);
       const known = new Set(this.#complete());
-      this.#leaves.set(shard, leafGradient(step, shard, state));
+      this.#leaves.set(shard, this.#gradient(step, shard, state));
       if (this.#aborts !== before) return null;
       this.#announceComplete(known);
     }
-    const audited = audit === null ? null : leafGradient(step, audit, state);
+    const audited = audit === null ? null : this.#gradient(step, audit, state);
     return { losses: this.#shards.map((shard) => ({ shard, loss: 1 })), audited };
+  }
+
+  #gradient(step: number, shard: number, state: string): string {
+    return this.lies ? hash32("lie", step, shard) : leafGradient(step, shard, state);
   }
 
   #complete(): number[] {

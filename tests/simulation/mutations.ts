@@ -5,6 +5,7 @@ export interface Mutation {
 }
 
 const GROUP = "coordinator/group.ts";
+const RECEPTION = "coordinator/reception.ts";
 const ROUND = "coordinator/step_round.ts";
 const WORKER = "worker/worker.ts";
 
@@ -44,7 +45,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     title: "no fencing of sessions and generations",
     changes: [
-      { file: GROUP, from: "if (known?.session.id !== message.session) {", to: "if (known === undefined) {" },
+      {
+        file: RECEPTION,
+        from: "if (known?.session.id !== message.session) {",
+        to: "if (known === undefined) {",
+      },
       { file: WORKER, from: "if (message.session !== this.#session.id && !isForAll) return;", to: "" },
       { file: "shared/protocol/session.ts", from: "if (seq !== this.#received + 1) return false;", to: "" },
       {
@@ -97,8 +102,8 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       {
         file: GROUP,
-        from: "peer?.applied === this.#position.step && peer.stateHash === stateHash;",
-        to: "peer?.applied === this.#position.step;",
+        from: "!this.#reception.get(id)?.isAt(position)",
+        to: "!this.#reception.get(id)?.isAt({ ...position, stateHash: null })",
       },
     ],
   },
@@ -112,6 +117,10 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     title: "a lost COMMIT that is never repaired",
-    changes: [{ file: "shared/protocol/session.ts", from: "now - oldest.sentAt < RESEND_MS", to: "true" }],
+    changes: [{
+      file: "shared/protocol/session.ts",
+      from: "now - Math.max(oldest.sentAt, this.#idleSince) < RESEND_MS",
+      to: "true",
+    }],
   },
 ];

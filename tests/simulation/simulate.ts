@@ -31,9 +31,15 @@ const MOST_SHARD_MS = 250;
 const CALM_MS = 90_000;
 
 /** Trains in a simulated world that is made, and disturbed, from one seed. */
-export async function simulate(seed: number, { traces = false } = {}): Promise<Outcome> {
+export async function simulate(
+  seed: number,
+  { traces = false, liar = false }: {
+    traces?: boolean; /** One worker computes otherwise. */
+    liar?: boolean;
+  } = {},
+): Promise<Outcome> {
   const world = new World(new Dice(seed), { traces });
-  const run = new SimulatedRun(world);
+  const run = new SimulatedRun(world, liar);
   run.start();
   await world.run({ untilMs: FAULTS_UNTIL_MS + CALM_MS + run.workMs, isOver: () => run.isOver });
   return {
@@ -73,12 +79,12 @@ class SimulatedRun {
   #violation: string | null = null;
   #finalState: string | null = null;
 
-  constructor(private readonly world: World) {
+  constructor(private readonly world: World, private readonly hasLiar: boolean) {
     const { dice } = world;
-    this.#V = dice.int(1, 6);
+    this.#V = dice.int(hasLiar ? 2 : 1, 6);
     this.#steps = dice.int(20, 60);
     this.#expected = undisturbed(this.#steps, this.#V);
-    this.#workers = dice.int(1, Math.min(5, this.#V + 1));
+    this.#workers = dice.int(hasLiar ? 2 : 1, Math.min(5, this.#V + 1));
     this.#isWatched = dice.chance(0.5);
     this.#isCalm = dice.chance(0.2);
     const isBad = dice.chance(0.5) || this.#isCalm;
@@ -290,6 +296,7 @@ class SimulatedRun {
       others: this.#members,
       onApply: (applied) => this.#check(applied),
     });
+    member.lies = this.hasLiar && name === "worker-1";
     member.onPartial = (node) => member.announce(node);
     const channel = this.#network.connect(process);
     runWorker(channel, {
@@ -323,7 +330,7 @@ class SimulatedRun {
   #check({ member, step, before, gradient }: Applied): void {
     this.world.note(() => `${member} applies step ${step}`);
     const expected = this.#expected[step + 1];
-    if (updated(before, gradient) !== expected) {
+    if (updated(before, gradient) !== expected && !this.hasLiar) {
       this.#violation ??= `${member} applies another update for step ${step} than the undisturbed run`;
     }
     const other = this.#applied.find((applied) => applied.step === step);
@@ -346,7 +353,7 @@ class SimulatedRun {
       FAULTS_UNTIL_MS,
       () => Object.assign(this.#network.weather, { drop: 0, repeat: 0, reorder: 0 }),
     );
-    if (this.#isCalm) return this.#count("loss");
+    if (this.#isCalm || this.hasLiar) return this.#count("loss");
     for (let at = dice.between(500, 8_000); at < FAULTS_UNTIL_MS; at += dice.between(300, 15_000)) {
       this.world.after(at, () => this.#isOverOr(() => this.#inject()));
     }

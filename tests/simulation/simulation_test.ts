@@ -28,6 +28,18 @@ Deno.test("simulate() gives the same trace for the same seed", async () => {
   }
 });
 
+Deno.test("a member that computes otherwise is found out by an audit, which names it", async () => {
+  let named = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const { violation } = await simulate(seed, { liar: true });
+    const said = /E_DIVERGED|do not agree on the gradient of the audited shard of step (\d+): (\S+) and (\S+)/
+      .exec(violation ?? "");
+    assert.ok(said !== null, `seed ${seed}: ${violation}`);
+    if (said[2] === "worker-1" || said[3] === "worker-1") named++;
+  }
+  assert.equal(named, 60);
+});
+
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What the simulation is made of. */

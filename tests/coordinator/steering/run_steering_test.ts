@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { WorkerStatus } from "../../../coordinator/group.ts";
+import type { WorkerStatus } from "../../../coordinator/worker_status.ts";
 import type { MembershipEvent } from "../../../coordinator/membership.ts";
 import { RunSteering } from "../../../coordinator/steering/run_steering.ts";
 import { LockstepError } from "../../../shared/errors.ts";

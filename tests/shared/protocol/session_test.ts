@@ -38,13 +38,33 @@ Deno.test("Session delivers all messages once and in order over a transport that
   }));
 });
 
-Deno.test("Session.overdue() sends nothing again before a second has passed, nor twice within one", () => {
+Deno.test("Session.overdue() sends nothing again before 0.8 s have passed, nor twice within them", () => {
   const { a } = pair();
   a.seal({ text: "x" }, 0);
-  assert.equal(a.overdue(999).length, 0);
-  assert.equal(a.overdue(1_000).length, 1);
+  assert.equal(a.overdue(799).length, 0);
+  assert.equal(a.overdue(800).length, 1);
   assert.equal(a.overdue(1_500).length, 0);
-  assert.equal(a.overdue(2_000).length, 1);
+  assert.equal(a.overdue(1_600).length, 1);
+});
+
+Deno.test("Session.overdue() sends 256 KiB again, and what exceeds them", () => {
+  const { a } = pair();
+  const piece = { text: "piece", bytes: new Uint8Array(100 << 10) };
+  for (let i = 0; i < 20; i++) a.seal(piece, 0);
+  assert.equal(a.overdue(1_000).length, 3);
+});
+
+Deno.test("Session.overdue() sends nothing again while some of it is confirmed, however slowly", () => {
+  const { a, b } = pair();
+  const sealed = Array.from({ length: 10 }, (_, i) => a.seal({ text: `${i}` }, 0));
+  sealed.forEach((each, i) => {
+    b.accept(each);
+    a.accept(b.sealLoose({ text: "beat" }));
+    assert.equal(a.overdue(700 * (i + 1)).length, 0);
+  });
+  a.seal({ text: "lost" }, 9_000);
+  assert.equal(a.overdue(9_799).length, 0);
+  assert.equal(a.overdue(9_800).length, 1);
 });
 
 Deno.test("Session.room() holds back who sends more than 32 MiB that are not confirmed", async () => {
