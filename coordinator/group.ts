@@ -479,7 +479,9 @@ export class Group {
       const source = isStart ? "init" : stateful.includes(id) ? "own" : "sync";
       this.send(id, { type: "ROSTER", ...at, rank, source, decided: this.#decided });
       const peer = this.#reception.get(id);
-      if (peer !== undefined) peer.activeAt = this.options.clock.now();
+      if (peer === undefined) continue;
+      peer.activeAt = this.options.clock.now();
+      if (source !== "own") peer.forgetState(); // it is written over, also where this generation comes to nothing
     }
   }
 
