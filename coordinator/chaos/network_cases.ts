@@ -9,6 +9,9 @@ import { returns } from "./worker_cases.ts";
 
 const PORT = 29_500;
 
+/** A step moves 1.8 MB to and from each machine at least. */
+const SLOW_STEP_MS = 1_000;
+
 const COMMIT_STEP = 100;
 /** The coordinator is busy between a decision and its COMMITs, so that the links are down by the time they leave. */
 const HELD_COMMIT = `coordinator:decided:${COMMIT_STEP}:busy:500`;
@@ -115,11 +118,16 @@ export const networkCases: readonly ChaosCase[] = [
     number: 20,
     name: "10 Mbit/s: slow, correct",
     needs: ["namespaces"],
-    words: configuration(30, { wide: true, every: 30 }),
-    paceMs: 0,
+    words: configuration(60, { wide: true, every: 60 }),
+    paceMs: 400,
     run: onNetwork(async (scenario, { run }) => {
       const before = (await scenario.log()).length;
-      await scenario.reaches(run, 29, 120_000);
+      await scenario.fullSpeed();
+      const [began, first] = [Date.now(), run.iteration];
+      await scenario.reaches(run, first + 20, 120_000);
+      const stepMs = (Date.now() - began) / (run.iteration - first);
+      scenario.notes.push(`a step took ${(stepMs / 1000).toFixed(2)} s`);
+      expect(stepMs > SLOW_STEP_MS, "the network was not slow");
       const events = (await scenario.log()).slice(before).map(({ event }) => event);
       expect(!events.includes("roster"), `members changed: ${events.join(", ")}`);
     }, {
