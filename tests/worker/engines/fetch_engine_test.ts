@@ -44,7 +44,8 @@ Deno.test("fetchEngine() notes a package in a lock file of its own, and the prog
       const added = Object.keys(own.specifiers).filter((key) => !Object.hasOwn(known.specifiers, key));
       assert.deepEqual(added, [`npm:${name}@${version}`]);
       for (const [key, { integrity }] of Object.entries<{ integrity: string }>(known.npm)) {
-        assert.equal(own.npm[key]?.integrity, integrity, key);
+        // Of types, which compute nothing, Deno keeps one version where two were locked.
+        if (!key.startsWith("@types/")) assert.equal(own.npm[key]?.integrity, integrity, key);
       }
       assert.deepEqual(await fetchEngine("webgpu"), [first]);
       assert.deepEqual([...Deno.readDirSync(join(dir, "lockstep", "locks"))].length, 1);
