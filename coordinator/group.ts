@@ -72,6 +72,8 @@ interface Roster {
 const LAST_CALL_MS = 30_000;
 /** With too few members a run waits for so long unless told otherwise, in ms. */
 const PATIENCE_MS = 300_000;
+/** Workers that have left a coordinator while it was stopped are back within so long, in ms. */
+const RETURN_MS = 5_000;
 
 /**
  * The members of a run: who belongs, in which generation, with which state. Everything that may happen to them is handled
@@ -91,6 +93,7 @@ export class Group {
   #snapshot: Snapshot | null = null;
   #restoring = false;
   #tooFewSince: number | null;
+  #stoppedUntil = -Infinity;
   #firstRoster = Promise.withResolvers<MemberInfo>();
   #expected: number;
   #lastJoinAt: number;
@@ -112,7 +115,7 @@ export class Group {
     this.#lastJoinAt = clock.now();
     this.#firstRoster.promise.catch(() => {}); // whoever forms the group is told
     this.#stop = clock.every(TICK_MS, () => this.#tick());
-    options.server.onGone = (id) => this.#happened({ type: "gone", id, how: "its connection ended" });
+    options.server.onGone = (id) => this.#lostConnection(id);
     this.#reception = new Reception(options, {
       replaced: (id) => this.#happened({ type: "gone", id, how: "it began another session" }),
       joined: (peer) => this.#joined(peer),
@@ -642,8 +645,17 @@ export class Group {
     this.#activity?.tick?.();
   }
 
+  /** Who leaves a coordinator that was stopped comes back to it, with what it has: who does not is silent. */
+  #lostConnection(id: string): void {
+    const now = this.now();
+    const wasStopped = ownPause(now, this.#membership) > 0 || now - this.#stoppedUntil < RETURN_MS;
+    if (wasStopped) return this.options.note("connection_lost", { id });
+    this.#happened({ type: "gone", id, how: "its connection ended" });
+  }
+
   /** Nobody is judged by time that this coordinator has missed. */
   #forgive(pause: number): void {
+    if (pause > 0) this.#stoppedUntil = this.now();
     for (const peer of this.#reception.peers) peer.activeAt += pause;
     if (this.#tooFewSince !== null) this.#tooFewSince += pause;
   }

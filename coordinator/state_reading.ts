@@ -42,9 +42,9 @@ class StateReading implements Activity {
   take(from: string, report: Report): void {
     if (report.type !== "SYNC_DATA" || from !== this.#donor || report.index !== this.#taken) return;
     const piece = new Uint8Array(report.bytes);
-    this.#taken++;
+    const isLast = ++this.#taken === this.#count;
     this.#taking = this.#taking.then(() => this.options.onPiece(piece)).then(
-      () => this.#taken === this.#count ? this.#finish() : this.#ask(),
+      () => isLast ? this.#finish() : this.#ask(),
       (error) => this.outcome.reject(error),
     );
   }

@@ -121,7 +121,7 @@ export const coordinatorCases: readonly ChaosCase[] = [
     name: "the coordinator is stopped for 15 s: it evicts nobody when it wakes",
     ...short,
     async run(scenario) {
-      const run = scenario.train();
+      const run = scenario.train({ words: meeting().words });
       await scenario.reaches(run, 12);
       const before = (await scenario.log()).length;
       run.kill("SIGSTOP");

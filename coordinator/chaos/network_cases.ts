@@ -59,8 +59,8 @@ export const networkCases: readonly ChaosCase[] = [
     number: 16,
     name: "a link is down for 2 s",
     run: onNetwork(async (scenario, { network, run }) => {
-      const [since, step] = [Date.now(), run.iteration + 2];
       await network.setLink(1, "down");
+      const [since, step] = [Date.now(), run.iteration + 2];
       await pause(2_000);
       await network.setLink(1, "up");
       await scenario.recovers(run, { since, step, limit: "stall" });
@@ -71,8 +71,8 @@ export const networkCases: readonly ChaosCase[] = [
     number: 17,
     name: "a link is down for 15 s: evicted, and back",
     run: onNetwork(async (scenario, { network, run }) => {
-      const [since, step] = [Date.now(), run.iteration + 2];
       await network.setLink(1, "down");
+      const [since, step] = [Date.now(), run.iteration + 2];
       await scenario.recovers(run, { since, step, limit: "stall" });
       await scenario.reasoned("far-1 is ");
       await pause(since + 15_000 - Date.now());
@@ -85,8 +85,8 @@ export const networkCases: readonly ChaosCase[] = [
     number: 18,
     name: "a partition in one direction: what a worker sends is lost",
     run: onNetwork(async (scenario, { network, run }) => {
-      const [since, step] = [Date.now(), run.iteration + 2];
       await network.block(1, 0);
+      const [since, step] = [Date.now(), run.iteration + 2];
       await scenario.recovers(run, { since, step, limit: "stall" });
       await network.unblock(1, 0);
       await returns(scenario, "far-1", since);
@@ -97,9 +97,9 @@ export const networkCases: readonly ChaosCase[] = [
     number: 19,
     name: "a partition between two workers only: one is evicted, and the reason names the link",
     run: onNetwork(async (scenario, { network, run }) => {
-      const [since, step] = [Date.now(), run.iteration + 2];
       await network.block(1, 2);
       await network.block(2, 1);
+      const [since, step] = [Date.now(), run.iteration + 2];
       await scenario.recovers(run, { since, step, limit: "stall" });
       const { fields } = await scenario.reasoned("link between");
       const reason = String(fields.reason);

@@ -99,9 +99,8 @@ export const workerCases: readonly ChaosCase[] = [
       const run = scenario.train();
       await scenario.reaches(run, STEP);
       const pid = await scenario.worker("worker-1");
-      const since = Date.now();
-      const step = run.iteration + 2;
       signal(pid, "SIGSTOP");
+      const [since, step] = [Date.now(), run.iteration + 2];
       await scenario.recovers(run, { since, step, limit: "stall" });
       await scenario.reasoned("worker-1 is evicted");
       await pause(since + 30_000 - Date.now());
