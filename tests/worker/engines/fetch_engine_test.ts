@@ -43,7 +43,10 @@ Deno.test("fetchEngine() notes a package in a lock file of its own, and the prog
       const [, name, version] = /^npm:(.+)@(.+)$/.exec(ENGINE_PACKAGES.webgpu) ?? [];
       const added = Object.keys(own.specifiers).filter((key) => !Object.hasOwn(known.specifiers, key));
       assert.deepEqual(added, [`npm:${name}@${version}`]);
-      for (const [key, value] of Object.entries(known.npm)) assert.deepEqual(own.npm[key], value);
+      // Packages for types alone, which compute nothing, Deno may link otherwise and leave out.
+      const kept = Object.keys(known.npm).filter((key) => !/^@types\/|^undici-types@/.test(key));
+      assert.ok(kept.length > 50);
+      for (const key of kept) assert.equal(own.npm[key]?.integrity, known.npm[key].integrity, key);
       assert.deepEqual(await fetchEngine("webgpu"), [first]);
       assert.deepEqual([...Deno.readDirSync(join(dir, "lockstep", "locks"))].length, 1);
       assert.equal(await Deno.readTextFile(LOCK), before);
