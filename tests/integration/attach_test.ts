@@ -61,7 +61,9 @@ test(
   NO_TERMINAL ?? NO_PROC,
   async () => {
     await using box = await sandbox();
-    const run = box.start(["train", ...ENDLESS, "--nproc_per_node=2", "--out_dir=run"]);
+    const run = box.start(["train", ...ENDLESS, "--nproc_per_node=2", "--out_dir=run"], {
+      longestMs: 400_000,
+    });
     await run.says("iter 5:");
     {
       await using terminal = await Terminal.open(box, ["attach", "run"]);

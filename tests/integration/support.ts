@@ -36,6 +36,8 @@ export interface StartOptions {
   /** Options of `deno run` in place of `-A`. */
   readonly permissions?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** How long it may take, in ms, where a person would take longer. */
+  readonly longestMs?: number;
   /** Whether it leads a process group, as a shell's job does: `interrupt` reaches all that is in it. */
   readonly job?: boolean;
 }
@@ -53,7 +55,7 @@ export class Sandbox {
 
   /** Starts `mod.ts` with `words` in this folder. */
   start(words: readonly string[], options: StartOptions = {}): Program {
-    const { permissions = ["-A"], env = {}, job = false } = options;
+    const { permissions = ["-A"], env = {}, job = false, longestMs = LONGEST_MS } = options;
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--no-prompt", ...permissions, PROGRAM, ...words],
       cwd: this.dir,
@@ -63,7 +65,7 @@ export class Sandbox {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    const program = new Program(child);
+    const program = new Program(child, longestMs);
     this.#started.push(program);
     return program;
   }
@@ -125,7 +127,7 @@ export class Program {
   #told: () => void = () => {};
   #over = false;
 
-  constructor(child: Deno.ChildProcess) {
+  constructor(child: Deno.ChildProcess, private readonly longestMs: number) {
     this.#child = child;
     this.pid = child.pid;
     this.ended = this.#follow();
@@ -159,7 +161,7 @@ export class Program {
     const timer = setTimeout(() => {
       late = true;
       this.kill("SIGKILL");
-    }, LONGEST_MS);
+    }, this.longestMs);
     const [{ code }] = await Promise.all([
       this.#child.status,
       this.#collect("out", this.#child.stdout),
@@ -168,7 +170,7 @@ export class Program {
     clearTimeout(timer);
     this.#over = true;
     this.#told();
-    assert.ok(!late, `it did not end within ${LONGEST_MS} ms: ${this.#text.out}${this.#text.err}`);
+    assert.ok(!late, `it did not end within ${this.longestMs} ms: ${this.#text.out}${this.#text.err}`);
     return { code, ...this.#text };
   }
 
