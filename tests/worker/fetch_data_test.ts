@@ -39,10 +39,11 @@ Deno.test("fetchData() reads what is missing piece by piece, once, and takes wha
       assert.equal(await fetchData(source, { files, readPiece }), source);
       assert.equal(pieces, 0);
       const fetched = await fetchData(join(dir, "nowhere"), { files, readPiece });
-      assert.equal(pieces, 3);
+      const read = pieces;
+      assert.ok(read > files.length, "a file of several pieces");
       assert.deepEqual(await listDataFiles(fetched), files);
       assert.equal(await fetchData(join(dir, "nowhere"), { files, readPiece }), fetched);
-      assert.equal(pieces, 3);
+      assert.equal(pieces, read);
       assert.deepEqual([...Deno.readDirSync(fetched)].map(({ name }) => name).sort(), [
         "train.bin",
         "val.bin",
