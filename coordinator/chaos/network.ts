@@ -48,6 +48,10 @@ export class Network implements AsyncDisposable {
     await run(["ip", "netns", "exec", this.#machine(machine), "tc", "qdisc", "add", ...words]);
   }
 
+  async unlimit(machine: number): Promise<void> {
+    await run(["ip", "netns", "exec", this.#machine(machine), "tc", "qdisc", "del", "dev", "eth0", "root"]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const name of [...Array(this.count).keys()].map((i) => this.#machine(i)).concat(this.#hub)) {
       await ip("netns", "del", name).catch(() => {}); // not made yet

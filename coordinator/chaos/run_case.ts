@@ -43,12 +43,14 @@ export interface RunCaseOptions {
   readonly references: References;
   /** Whether the folder of a case that fails stays, to look into. */
   readonly keep?: boolean;
+  /** Ends the case, and all that it has started. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs a case and judges it. Never rejects. */
 export async function runCase(
   given: ChaosCase,
-  { references, keep = false }: RunCaseOptions,
+  { references, keep = false, signal }: RunCaseOptions,
 ): Promise<CaseResult> {
   const { number, name, needs = [] } = given;
   const missing = await whyNot(needs);
@@ -69,7 +71,7 @@ export async function runCase(
     expected = await references.of(given.words);
     began = Date.now();
     const { words, paceMs } = given;
-    await using scenario = await Scenario.make({ words, paceMs, stepMs: expected.stepMs });
+    await using scenario = await Scenario.make({ words, paceMs, stepMs: expected.stepMs, signal });
     try {
       await given.run(scenario);
       hash = await finalHash(scenario);

@@ -37,6 +37,8 @@ export interface ScenarioOptions {
   readonly stepMs: number;
   /** Steps take so long at least until `fullSpeed`, so that there is time to disturb them; in ms. */
   readonly paceMs: number;
+  /** Once it is aborted nothing is waited for any more. */
+  readonly signal?: AbortSignal;
 }
 
 export interface StartOptions {
@@ -118,6 +120,7 @@ export class Scenario implements AsyncDisposable {
   /** Waits until `look` gives something. Fails after `ms`. */
   async until<T>(what: string, look: () => T | null | Promise<T | null>, ms = PATIENCE_MS): Promise<T> {
     for (const began = Date.now();;) {
+      expect(!this.options.signal?.aborted, "interrupted");
       const found = await look();
       if (found !== null && found !== false) return found;
       expect(Date.now() - began < ms, `${what}: not within ${ms / 1000} s; ${this.#lastWords()}`);

@@ -23,11 +23,13 @@ export const command = defineCommand({
   async run({ options }) {
     const chosen = chooseCases(options.case);
     const references = new References();
+    const signal = interruption();
     const failed: number[] = [];
     let [passed, notRun] = [0, 0];
     for (let time = 0; time < options.times; time++) {
       for (const each of chosen) {
-        const result = await runCase(each, { references, keep: options.keep });
+        const result = await runCase(each, { references, keep: options.keep, signal });
+        if (signal.aborted) return EXIT.interrupted;
         console.log(options.json ? JSON.stringify(result) : describe(result));
         if (result.pass === null) notRun++;
         else if (result.pass) passed++;
@@ -38,6 +40,18 @@ export const command = defineCommand({
     return failed.length > 0 ? EXIT.failure : 0;
   },
 });
+
+/** Ctrl-C and SIGTERM end the case under way, which takes away what it has made. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(
+      name,
+      () => controller.signal.aborted ? Deno.exit(EXIT.interrupted) : controller.abort(),
+    );
+  }
+  return controller.signal;
+}
 
 /** Cases by their numbers, "3" or "1,2", or all. Throws E_USAGE for one that is not known. */
 export function chooseCases(given: string): readonly ChaosCase[] {

@@ -15,6 +15,8 @@ const NO_HASH = new Uint32Array(4);
 const NOTHING: Bytes = new Uint8Array(0);
 
 export interface LaneOptions {
+  /** By rank: members of one name are on one host, and others share no memory. Left out, it is tried with all. */
+  readonly hosts?: readonly string[];
   /** The arenas, and memory for turns of this generation. */
   readonly exposed: ForArenas<ExposedMemory> & { readonly turns: ExposedMemory };
   /** Makes kernels whose `peer` memory is a peer's. */
@@ -34,28 +36,30 @@ export function laneLinks(links: Links, options: LaneOptions): Links {
 }
 
 class LaneLinks implements Links {
-  readonly byRank: ReadonlyMap<number, LaneLink>;
+  readonly byRank: ReadonlyMap<number, Link>;
+  readonly #lanes = new Map<number, LaneLink>();
   readonly #turns: Turns;
 
   constructor(private readonly links: Links, private readonly options: LaneOptions) {
-    this.#turns = new Turns(options.exposed.turns.memory);
-    this.byRank = new Map(
-      [...links.byRank].map((
-        [peer, link],
-      ) => [peer, new LaneLink({ link, peer, turns: this.#turns, options })]),
-    );
+    const { exposed, hosts, rank } = options;
+    this.#turns = new Turns(exposed.turns.memory);
+    for (const [peer, link] of links.byRank) {
+      if (hosts?.[peer] !== hosts?.[rank]) continue;
+      this.#lanes.set(peer, new LaneLink({ link, peer, turns: this.#turns, options }));
+    }
+    this.byRank = new Map([...links.byRank, ...this.#lanes]);
   }
 
   async wait(interest: LinkInterest): Promise<void> {
-    const sendsByMemory = (peer: number) => this.byRank.get(peer)?.sendsByMemory === true;
+    const sendsByMemory = (peer: number) => this.#lanes.get(peer)?.sendsByMemory === true;
     const to = interest.to.filter((peer) => !sendsByMemory(peer));
     const from = [...interest.from, ...interest.to.filter(sendsByMemory)]; // who makes room tells it by a note
     await this.#turns.whilePolling(() => this.#isReady(interest), () => this.links.wait({ from, to }));
-    for (const link of this.byRank.values()) link.hasNews = true;
+    for (const lane of this.#lanes.values()) lane.hasNews = true;
   }
 
   waitBriefly(interest: LinkInterest, ms: number): boolean {
-    const isByMemory = (peer: number) => this.byRank.get(peer)?.isByMemory === true;
+    const isByMemory = (peer: number) => this.#lanes.get(peer)?.isByMemory === true;
     if (!interest.from.every(isByMemory) || !interest.to.every(isByMemory)) return false;
     this.#turns.listen(() => this.#isReady(interest), ms);
     return true;
@@ -67,13 +71,13 @@ class LaneLinks implements Links {
 
   async close(): Promise<void> {
     await this.links.close();
-    for (const link of this.byRank.values()) link.unmap();
+    for (const lane of this.#lanes.values()) lane.unmap();
     this.options.exposed.turns.close();
   }
 
   #isReady({ from, to }: LinkInterest): boolean {
-    return from.some((peer) => this.byRank.get(peer)?.isReadable) ||
-      to.some((peer) => this.byRank.get(peer)?.isWritable);
+    return from.some((peer) => this.#lanes.get(peer)?.isReadable) ||
+      to.some((peer) => this.#lanes.get(peer)?.isWritable);
   }
 }
 

@@ -44,7 +44,7 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
     memberCount: endpoints.length,
   });
   const bare = sockets ?? memoryLinks(1)[0];
-  const lanes = exposed === null ? bare : laneLinks(bare, { exposed, bind, rank, nonce, generation });
+  const lanes = exposed === null ? bare : laneLinks(bare, { exposed, bind, hosts, rank, nonce, generation });
   const links = faults === undefined ? lanes : faultyLinks(lanes, faults);
   const exchange = makeExchange(plans, {
     links,
