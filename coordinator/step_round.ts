@@ -178,24 +178,25 @@ class StepRound implements Activity {
     for (const what of ["gradHash", "stateHash"] as const) {
       const other = prepared.findIndex((p) => p[what] !== prepared[0][what]);
       if (other < 0) continue;
-      throw new LockstepError(
-        "E_DIVERGED",
-        `Members do not agree on ${
-          what === "gradHash" ? "the reduced gradient" : "the state"
-        } at step ${this.#step}: ${ids[other]} differs from ${ids[0]}`,
-      );
+      const where = bucketOf(prepared[0].bucketHashes, prepared[other].bucketHashes);
+      const whatIn = what === "gradHash" ? `the reduced gradient${where}` : "the state";
+      throw this.#diverged(`${whatIn} at step ${this.#step}: ${ids[other]} differs from ${ids[0]}`);
     }
-    const audits = ids.filter((id) => (this.#prepared.get(id)?.audited ?? null) !== null);
-    const other = audits.find((id) =>
-      this.#prepared.get(id)?.audited !== this.#prepared.get(audits[0])?.audited
-    );
-    if (other === undefined) return prepared[0];
-    throw new LockstepError(
-      "E_DIVERGED",
-      `Members do not agree on the gradient of the audited shard of step ${this.#step}: ${
-        audits[0]
-      } and ${other} computed it`,
-    );
+    const audits = ids.flatMap((id) => {
+      const hashes = this.#prepared.get(id)?.audited ?? null;
+      return hashes === null ? [] : [{ id, hashes }];
+    });
+    for (const { id, hashes } of audits) {
+      const where = bucketOf(audits[0].hashes, hashes);
+      if (where === "") continue;
+      const shard = `the gradient of the audited shard of step ${this.#step}${where}`;
+      throw this.#diverged(`${shard}: ${audits[0].id} and ${id} computed it`);
+    }
+    return prepared[0];
+  }
+
+  #diverged(about: string): LockstepError {
+    return new LockstepError("E_DIVERGED", `Members do not agree on ${about}`);
   }
 
   #mean(losses: Float64Array): number {
@@ -220,10 +221,7 @@ class StepRound implements Activity {
     const other = group.ids.find((id) => this.#applied.get(id) !== stateHash);
     if (other !== undefined) {
       return group.fail(
-        new LockstepError(
-          "E_DIVERGED",
-          `Members do not agree on the state at step ${this.#step + 1}: ${other} differs from ${first}`,
-        ),
+        this.#diverged(`the state at step ${this.#step + 1}: ${other} differs from ${first}`),
       );
     }
     group.advance(stateHash);
@@ -236,4 +234,10 @@ class StepRound implements Activity {
     const [{ gradNorm }] = this.#prepared.values();
     this.outcome.resolve({ loss: this.#mean(losses), gradNorm, learningRate, stateHash });
   }
+}
+
+/** Where two gradients differ first, in words; nothing where that is nowhere or cannot be said. */
+function bucketOf(one: readonly string[], other: readonly string[]): string {
+  const first = one.findIndex((hash, bucket) => hash !== other[bucket]);
+  return first < 0 || one.length !== other.length ? "" : ` in bucket ${first + 1} of ${one.length}`;
 }

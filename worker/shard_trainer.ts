@@ -2,9 +2,10 @@ import { type Batch, createBatch, type Dataset } from "../shared/data/datasets/d
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import { Arena, type Region, type SharedArena } from "./arena.ts";
 import { Accumulator } from "./collective/accumulator.ts";
+import { type Part, segmentsOf } from "./collective/buckets.ts";
 import type { Engine, Shard, Trainer } from "./engines/engine.ts";
 import { sliceRows } from "./engines/slices.ts";
-import { type BlockHash, hashHex, hashPart } from "./kernels/block_hash.ts";
+import { type BlockHash, HASH_BLOCK, hashHex, hashPart } from "./kernels/block_hash.ts";
 import { bindKernels, type Kernels } from "./kernels/kernels.ts";
 import { ATOM } from "./optimizer/clip.ts";
 import type { Replica } from "./replica.ts";
@@ -19,9 +20,12 @@ export interface ShardLoss {
 export interface ComputedStep {
   /** Of all its shards. */
   readonly losses: ShardLoss[];
-  /** The hash of the audited shard's gradient; null where it was not computed now. */
-  readonly audited: string | null;
+  /** The hashes of the buckets of the audited shard's gradient; null where it was not computed now. */
+  readonly audited: string[] | null;
 }
+
+/** Into how many an audited gradient is cut, so that a difference can be told where it is. */
+const AUDITED_BUCKETS = 8;
 
 /** Told when a partial sum is complete, so that it is sent while the next shards compute. */
 export type OnPartial = (node: number, byteOffset: number) => void;
@@ -128,7 +132,7 @@ export class ShardTrainer {
     },
   ): Promise<ComputedStep | null> {
     const { accumulator } = this.parts;
-    let audited: string | null = null;
+    let audited: string[] | null = null;
     if (step !== this.#step) this.#losses.clear();
     this.#step = step;
     for (const { node, region } of accumulator.begin(step)) onPartial(node, region.byteOffset);
@@ -139,14 +143,14 @@ export class ShardTrainer {
       const losses = await this.#sum(node, { step, into, isAborted });
       if (losses === null) return null;
       losses.forEach((loss, i) => this.#losses.set(first + i, loss));
-      if (count === 1 && first === audit) audited = this.#hash(into);
+      if (count === 1 && first === audit) audited = this.#bucketHashes(into);
       const partial = accumulator.complete(node);
       if (partial !== null && !isAborted()) onPartial(partial.node, partial.region.byteOffset);
     }
     const { leaves, spare } = accumulator;
     if (audit !== null && !leaves.includes(audit) && spare !== null && !isAborted()) {
       await this.#gradients({ step, shard: audit }, spare);
-      audited = this.#hash(spare);
+      audited = this.#bucketHashes(spare);
     }
     if (isAborted()) return null;
     return { losses: leaves.map((shard) => ({ shard, loss: this.#losses.get(shard) ?? NaN })), audited };
@@ -200,8 +204,17 @@ export class ShardTrainer {
   }
 
   #hash({ byteOffset, length }: Region): string {
+    return this.#hashOf(byteOffset, { start: 0, length });
+  }
+
+  #bucketHashes({ byteOffset, length }: Region): string[] {
+    return segmentsOf({ start: 0, length }, AUDITED_BUCKETS).map((part) => this.#hashOf(byteOffset, part));
+  }
+
+  #hashOf(byteOffset: number, { start, length }: Part): string {
     const hash: BlockHash = new Uint32Array(4);
-    hashPart(this.parts.kernels, { byteOffset, length, firstBlock: 0 }, hash);
+    const firstBlock = start / HASH_BLOCK;
+    hashPart(this.parts.kernels, { byteOffset: byteOffset + 4 * start, length, firstBlock }, hash);
     return hashHex(hash);
   }
 }

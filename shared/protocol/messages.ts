@@ -134,16 +134,18 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
   message("PORTS", { ...generation, ports: z.array(z.int().min(0).max(65_535)) }),
   message("READY", { ...boundary, stateHash: hash }),
   /**
-   * The reduced gradient is there; `losses` are those of this worker's shards, `stateHash` that of the state
-   * before the step, `audited` that of the audited shard's gradient where it was computed here.
+   * The reduced gradient is there; `losses` are those of this worker's shards, `bucketHashes` those of the gradient's
+   * segments, `stateHash` that of the state before the step, `audited` those of the buckets of the audited shard's
+   * gradient where it was computed here.
    */
   message("PREPARED", {
     ...attempt,
     losses: z.array(z.strictObject({ shard: count, loss: anyNumber })),
     gradHash: hash,
+    bucketHashes: z.array(hash),
     gradNorm: anyNumber,
     stateHash: hash,
-    audited: hash.nullable(),
+    audited: z.array(hash).nullable(),
   }),
   message("APPLIED", { ...boundary, stateHash: hash }),
   message("SYNC_GET", { ...boundary, index: count }),

@@ -195,7 +195,7 @@ for (const { name, open, host, ignore } of ENGINES) {
       ),
     );
     assert.deepEqual(actual, expected);
-    const hashes = actual.flatMap(({ computed }) => computed?.audited ?? []);
+    const hashes = actual.flatMap(({ computed }) => computed?.audited?.join() ?? []);
     assert.equal(new Set(hashes).size, audits.length);
   });
 

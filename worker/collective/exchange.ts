@@ -58,7 +58,8 @@ export class Exchange implements Exchanging {
   readonly #inbox: Inbox;
   readonly #sums: SegmentSums;
   readonly #outboxes = new Map<number, Outbox>();
-  readonly #gradHash: BlockHash = new Uint32Array(4);
+  /** By rank: the hash of the results of its segment. */
+  readonly #hashes: readonly BlockHash[];
   readonly #squares: Float64Array;
   /** Frames of own partial sums that are still to be added to the own segment. */
   readonly #unadded: number[] = [];
@@ -73,6 +74,7 @@ export class Exchange implements Exchanging {
     const { plan, links, squares, nonce } = options;
     this.#plan = plan;
     this.#places = new Places(plan, options);
+    this.#hashes = plan.segments.map(() => new Uint32Array(4));
     this.#inbox = new Inbox({ plan, places: this.#places, nonce });
     this.#sums = new SegmentSums({ ...options, places: this.#places, inbox: this.#inbox });
     for (const [peer, link] of links.byRank) {
@@ -88,7 +90,7 @@ export class Exchange implements Exchanging {
     this.abort();
     const key: ReductionKey = { generation: this.options.generation, step, attempt };
     this.#inbox.begin(key);
-    this.#gradHash.fill(0);
+    for (const hash of this.#hashes) hash.fill(0);
     this.#unfinished = owners.size === 0 ? 0 : this.#ownFrames.length;
     this.#unannounced = shape.nodes[shape.rank].length;
     for (const [peer, outbox] of this.#outboxes) {
@@ -141,11 +143,16 @@ export class Exchange implements Exchanging {
 
   /** Of all results that this member has. */
   get gradHash(): BlockHash {
-    return this.#gradHash;
+    const total: BlockHash = new Uint32Array(4);
+    for (const hash of this.#hashes) addHash(total, hash);
+    return total;
   }
 
   get result(): Reduced {
-    return { gradHash: hashHex(this.#gradHash), gradNorm: gradientNorm(this.#squares) };
+    const { sendsResults, level: { holders } } = this.#plan;
+    const gradHash = hashHex(this.gradHash);
+    const bucketHashes = sendsResults ? holders.map((rank) => hashHex(this.#hashes[rank])) : [gradHash];
+    return { gradHash, bucketHashes, gradNorm: gradientNorm(this.#squares) };
   }
 
   get dropped(): DroppedFrames {
@@ -170,7 +177,7 @@ export class Exchange implements Exchanging {
     if (frames === null) return false;
     for (const frame of frames) {
       if (frame.phase === "partial" && this.#sums.addReceived(frame)) this.#finish(frame.frame);
-      if (frame.phase === "result") addHash(this.#gradHash, frame.hash);
+      if (frame.phase === "result") addHash(this.#hashes[peer], frame.hash);
     }
     const owed = (this.#owed.get(peer) ?? 0) - frames.length;
     if (owed > 0) this.#owed.set(peer, owed);
@@ -197,7 +204,7 @@ export class Exchange implements Exchanging {
     const to = reduced.byteOffset + 4 * part.start;
     const hash = new Uint32Array(4);
     this.#sums.finish(frame, { to, out: hash });
-    addHash(this.#gradHash, hash);
+    addHash(this.#hashes[this.#plan.shape.rank], hash);
     for (let at = 0; at < part.length; at += ATOM) {
       const length = Math.min(ATOM, part.length - at);
       this.#squares[(part.start + at) / ATOM] = resultKernels.squares(to + 4 * at, length);
@@ -216,7 +223,7 @@ export class Exchange implements Exchanging {
 
   /** The results of the own segment are there, and hash to `hash`: sends them. */
   publish(hash: BlockHash): void {
-    addHash(this.#gradHash, hash);
+    addHash(this.#hashes[this.#plan.shape.rank], hash);
     if (this.#ownFrames.length === 0) return;
     for (const part of this.#ownFrames) this.#sendResult(part);
     this.#sendSquares();

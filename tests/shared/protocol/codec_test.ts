@@ -70,6 +70,7 @@ const PREPARED: FromWorker = {
   type: "PREPARED",
   ...attempt,
   gradHash: hash,
+  bucketHashes: [hash, hash],
   gradNorm: Infinity,
   stateHash: hash,
   losses: [{ shard: 3, loss: 2.5 }, { shard: 4, loss: NaN }],

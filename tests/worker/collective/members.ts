@@ -1,3 +1,4 @@
+import type { Reduced } from "../../../worker/collective/collective.ts";
 import { ReductionTree } from "../../../shared/reduction_tree.ts";
 import { Arena, type Region } from "../../../worker/arena.ts";
 import { Accumulator } from "../../../worker/collective/accumulator.ts";
@@ -116,4 +117,9 @@ export function pumpAll(members: readonly Member[], choose: (n: number) => numbe
     idle = worked.length > 0 ? 0 : idle + 1;
     if (idle > 2) throw new Error("the members wait for each other");
   }
+}
+
+/** What a reduction gives whatever the members are; how the gradient is cut depends on them. */
+export function sumOf(reduced: Reduced | null): Omit<Reduced, "bucketHashes"> | null {
+  return reduced === null ? null : { gradHash: reduced.gradHash, gradNorm: reduced.gradNorm };
 }
