@@ -2,6 +2,8 @@
 
     python bench/compare_gloo.py [--processes=N ...] [--elements=N ...] [--rounds=N] [--seconds=S] [--json=FILE]
 
+The column "encrypted" is Lockstep as if each process were on a host of its own: over tcp, with CURVE.
+
 Both sides run as many processes on this machine, and each has one float32 gradient of as many numbers. They take
 turns, so that what else the machine does slows both; in its turn a side reduces for some seconds while the other
 waits for input. Lockstep runs with all its checks (hashes of what is sent and of the result, square sums) and
@@ -83,8 +85,8 @@ class Gloo:
 class Lockstep:
     """`bench allreduce --serve`."""
 
-    def __init__(self, processes, elements):
-        self.server = Server(OURS.split() + [f"--workers={processes}", f"--elements={elements}"])
+    def __init__(self, processes, elements, *more):
+        self.server = Server(OURS.split() + [f"--workers={processes}", f"--elements={elements}", *more])
 
     def reduce(self, count):
         self.server.ask(count)
@@ -120,7 +122,8 @@ def gloo_member(rank, processes, elements, directory):
 
 def compare(processes, elements, rounds, seconds):
     """One row: both sides' figures over some rounds of turns."""
-    sides = {"lockstep": Lockstep(processes, elements), "gloo": Gloo(processes, elements)}
+    sides = {"lockstep": Lockstep(processes, elements), "gloo": Gloo(processes, elements),
+             "encrypted": Lockstep(processes, elements, "--encrypted")}
     counts = {name: max(5, math.ceil(1e3 * seconds / statistics.median(side.reduce(WARM_UPS))))
               for name, side in sides.items()}
     medians = {name: [] for name in sides}
@@ -154,14 +157,15 @@ def main():
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows = []
-    print("processes      bytes   lockstep       gloo   ratio (range of rounds)")
+    print("processes      bytes   lockstep       gloo  encrypted   ratio to Gloo (range of rounds)")
     for processes in arguments.processes:
         for elements in arguments.elements:
             row = compare(processes, elements, arguments.rounds, arguments.seconds)
             rows.append(row)
             low, high = row["ratio_range"]
             print(f"{processes:9} {row['bytes']:10} {row['lockstep_gb_s']:5.3f} GB/s {row['gloo_gb_s']:5.3f} GB/s"
-                  f"   {row['ratio']:.2f} ({low:.2f}–{high:.2f})   {row['lockstep_ms']:.3f} and {row['gloo_ms']:.3f} ms",
+                  f" {row['encrypted_gb_s']:5.3f} GB/s   {row['ratio']:.2f} ({low:.2f}–{high:.2f})"
+                  f"   {row['lockstep_ms']:.3f}, {row['gloo_ms']:.3f} and {row['encrypted_ms']:.3f} ms",
                   flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n")

@@ -28,6 +28,9 @@ export const command = defineCommand({
       help: "allreduce: float32 numbers",
       unit: "numbers",
     }),
+    encrypted: truth().default(false).register(about, {
+      help: "allreduce: as if each process were on a host of its own, over encrypted tcp",
+    }),
     json: truth().default(false).register(about, { help: "Print one JSON line" }),
   },
   example: "lockstep bench step --shape=12,64,4,4,128,65 --threads=1 --json",
@@ -45,9 +48,14 @@ export const command = defineCommand({
 });
 
 async function showAllReduce(
-  { workers, elements, json }: { workers: number; elements: number; json: boolean },
+  { workers, elements, encrypted, json }: {
+    workers: number;
+    elements: number;
+    encrypted: boolean;
+    json: boolean;
+  },
 ): Promise<void> {
-  const figures = await benchAllReduce({ workers, elements });
-  if (json) console.log(JSON.stringify({ workers, elements, ...figures }));
+  const figures = await benchAllReduce({ workers, elements, encrypted });
+  if (json) console.log(JSON.stringify({ workers, elements, encrypted, ...figures }));
   else for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(10)} ${value}`);
 }

@@ -5,12 +5,15 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { LockstepError } from "../../shared/errors.ts";
 import { ReductionTree } from "../../shared/reduction_tree.ts";
+import { makeKeyPair } from "../../shared/zmq/curve.ts";
 import { createIpcDirectory, type IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { Arena } from "../../worker/arena.ts";
 import { Accumulator } from "../../worker/collective/accumulator.ts";
 import {
   type BenchAnswer,
   benchAnswer,
+  type BenchOrder,
+  benchReady,
   type BenchSetup,
   fillBenchGradient,
 } from "../../worker/collective/bench_member.ts";
@@ -34,6 +37,8 @@ export interface BenchAllReduceOptions {
   workers: number;
   /** float32 numbers of a gradient. */
   elements: number;
+  /** As if each process were on a host of its own: over tcp, encrypted. */
+  encrypted?: boolean;
   /** The largest frame, a multiple of 16,384 numbers. */
   frameElements?: number;
   /** How long to measure at least; two seconds if not given. */
@@ -84,13 +89,25 @@ class BenchGroup {
   ) {}
 
   static async start(options: BenchAllReduceOptions): Promise<BenchGroup> {
-    const { workers, elements, frameElements } = options;
+    const { workers, elements, frameElements, encrypted = false } = options;
     const expected = await expectedHash(options);
     const ipc = createIpcDirectory();
     const endpoints = Array.from({ length: workers }, (_, rank) => ipc.endpoint(`m${rank}`));
+    const keys = encrypted ? endpoints.map(() => makeKeyPair()) : null;
+    const publicKeys = keys?.map(({ publicKey }) => publicKey) ?? [];
     const members = endpoints.map((_, rank) =>
-      new MemberProcess({ rank, endpoints, elements, frameElements })
+      new MemberProcess({
+        rank,
+        endpoints,
+        elements,
+        frameElements,
+        keys: keys === null ? null : { own: keys[rank], publicKeys },
+      })
     );
+    const ports = await Promise.all(members.map((member) => member.ready()));
+    if (encrypted) {
+      members.forEach((member, rank) => member.connect(ports.map((own) => `tcp://127.0.0.1:${own[rank]}`)));
+    }
     return new BenchGroup(members, expected, ipc);
   }
 
@@ -157,17 +174,33 @@ class MemberProcess {
 
   constructor(private readonly setup: BenchSetup) {
     const script = fileURLToPath(import.meta.resolve("../../worker/collective/bench_member.ts"));
-    this.#child = spawn(Deno.execPath(), ["run", "-A", script, JSON.stringify(setup)], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
+    this.#child = spawn(Deno.execPath(), ["run", "-A", script], { stdio: ["pipe", "pipe", "inherit"] });
+    this.#child.stdin.write(`${JSON.stringify(setup)}\n`);
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
     this.#exited = new Promise((resolve) => this.#child.on("exit", () => resolve()));
   }
 
+  /** The ports on which it waits for the others. */
+  async ready(): Promise<number[]> {
+    return benchReady.parse(await this.#answer()).ports;
+  }
+
+  connect(endpoints: string[]): void {
+    this.#order({ connect: endpoints });
+  }
+
   async reduce(count: number): Promise<BenchAnswer> {
-    this.#child.stdin.write(`${count}\n`);
+    this.#order({ count });
+    return benchAnswer.parse(await this.#answer());
+  }
+
+  #order(order: BenchOrder): void {
+    this.#child.stdin.write(`${JSON.stringify(order)}\n`);
+  }
+
+  async #answer(): Promise<unknown> {
     const { value, done } = await this.#answers.next();
-    if (!done) return benchAnswer.parse(JSON.parse(value));
+    if (!done) return JSON.parse(value);
     throw new LockstepError(
       "E_WORKER_DIED",
       `Cannot measure the all-reduce as process ${this.setup.rank} died`,
