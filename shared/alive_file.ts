@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { fileError } from "./files.ts";
 import { holdLock, isLockHeld, type ProcessLock } from "./process_lock.ts";
 
-/** The variable that names the file in which a process of the run shows that it lives, as in a pod's specification. */
+/** The variable that names the file in which a process shows that it lives, as in a pod's specification. */
 export const ALIVE_VARIABLE = "LOCKSTEP_ALIVE_FILE";
 
 /** How often a process shows that it lives, in ms. */
@@ -10,9 +10,12 @@ const BEAT_MS = 5_000;
 /** Silence after which it counts as hanging, in ms: some engines hold their thread for a whole step. */
 const SILENT_MS = 60_000;
 
-/** Where the process that leads a run shows that it lives, unless {@link ALIVE_VARIABLE} names another file. */
-export function aliveFileIn(runDir: string): string {
-  return join(runDir, "alive");
+/**
+ * Where a process shows that it lives: the file that {@link ALIVE_VARIABLE} names, otherwise `alive` in the directory of the
+ * run that it leads; null for a process that leads none.
+ */
+export function aliveFileOf(runDir: string | null): string | null {
+  return Deno.env.get(ALIVE_VARIABLE) ?? (runDir === null ? null : join(runDir, "alive"));
 }
 
 /** The file in which a process shows that it lives. */
@@ -23,12 +26,15 @@ export interface AliveFile extends Disposable {
 
 /**
  * Makes `path` and locks it for as long as this process lives, and sets its time every 5 s for as long as its JavaScript
- * goes on. Disposing ends both and removes the file. Null where another process holds the lock: it shows its own life.
- * Throws E_OUT_DIR or E_NO_SPACE where the file cannot be made.
+ * goes on. Disposing ends both and removes the file. Null where there is no `path`, or another process of this machine holds
+ * the lock: it shows its own life. Throws E_OUT_DIR or E_NO_SPACE where the file cannot be made.
  */
-export function keepAlive(path: string, { everyMs = BEAT_MS }: { everyMs?: number } = {}): AliveFile | null {
-  const lock = lockFile(path);
-  if (lock === null) return null;
+export function keepAlive(
+  path: string | null,
+  { everyMs = BEAT_MS }: { everyMs?: number } = {},
+): AliveFile | null {
+  const lock = path === null ? null : lockFile(path);
+  if (path === null || lock === null) return null;
   const beat = () => {
     try {
       const now = new Date(); // this machine's clock, and not that of a file server

@@ -1,5 +1,5 @@
 import { about, optional, text, truth } from "../../shared/config/kinds.ts";
-import { ALIVE_VARIABLE, aliveFileIn, readAlive } from "../../shared/alive_file.ts";
+import { ALIVE_VARIABLE, aliveFileOf, readAlive } from "../../shared/alive_file.ts";
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
@@ -50,9 +50,8 @@ function tellAlive(
 ): number {
   const { overrides } = readOverrides(words, otherNames);
   const outDir = overrides.findLast(({ name }) => name === "out_dir")?.value;
-  const inRun = typeof outDir === "string" ? aliveFileIn(outDir) : undefined;
-  const path = alive_file ?? Deno.env.get(ALIVE_VARIABLE) ?? inRun;
-  if (path === undefined) {
+  const path = alive_file ?? aliveFileOf(typeof outDir === "string" ? outDir : null);
+  if (path === null) {
     throw new LockstepError(
       "E_USAGE",
       `Cannot tell whether a run is alive without a place to look at: give --out_dir, --alive_file or ${ALIVE_VARIABLE}`,
