@@ -26,21 +26,22 @@ export interface AliveFile extends Disposable {
 
 /**
  * Makes `path` and locks it for as long as this process lives, and sets its time every 5 s for as long as its JavaScript
- * goes on. Disposing ends both and removes the file. Null where there is no `path`, or another process of this machine holds
- * the lock: it shows its own life. Throws E_OUT_DIR or E_NO_SPACE where the file cannot be made.
+ * goes on; while another process of this machine has it locked, that one shows its life, and this one does from then on.
+ * Disposing ends it and removes the file. Null without a `path`. Throws E_OUT_DIR or E_NO_SPACE where it cannot be made.
  */
-export function keepAlive(
-  path: string | null,
-  { everyMs = BEAT_MS }: { everyMs?: number } = {},
-): AliveFile | null {
-  const lock = path === null ? null : lockFile(path);
-  if (path === null || lock === null) return null;
+export function keepAlive(path: string, options?: { everyMs?: number }): AliveFile;
+export function keepAlive(path: string | null, options?: { everyMs?: number }): AliveFile | null;
+export function keepAlive(path: string | null, { everyMs = BEAT_MS } = {}): AliveFile | null {
+  if (path === null) return null;
+  let lock = lockFile(path);
   const beat = () => {
     try {
+      lock ??= holdLock(path);
       const now = new Date(); // this machine's clock, and not that of a file server
-      Deno.utimeSync(path, now, now);
+      if (lock !== null) Deno.utimeSync(path, now, now);
     } catch {
-      // A file that was removed shows no life: whoever removed it meant that.
+      lock?.release(); // the file was removed, or its disk is gone: it is made anew as soon as that is possible
+      lock = null;
     }
   };
   beat();
@@ -50,12 +51,9 @@ export function keepAlive(
     beat,
     [Symbol.dispose]() {
       clearInterval(timer);
-      lock.release();
-      try {
-        Deno.removeSync(path);
-      } catch {
-        // It is gone already.
-      }
+      if (lock !== null) removeFile(path); // while it is locked, so that it is no other process's
+      lock?.release();
+      lock = null;
     },
   };
 }
@@ -65,6 +63,14 @@ function lockFile(path: string): ProcessLock | null {
     return holdLock(path);
   } catch (error) {
     throw fileError(error, `write ${path}`);
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // It is gone already.
   }
 }
 

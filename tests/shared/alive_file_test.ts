@@ -22,7 +22,6 @@ Deno.test("keepAlive() shows that a process lives, that it hangs after a minute 
     const child = await startKeeper(path);
     try {
       assert.equal(readAlive(path).alive, true);
-      assert.equal(keepAlive(path), null); // it is the other process's
       const later = readAlive(path, { now: Date.now() + 61_000 });
       assert.deepEqual([later.alive, /^its process hangs: last heard 6\d s ago$/.test(later.reason)], [
         false,
@@ -47,9 +46,29 @@ Deno.test("keepAlive() sets the file's time again and again, and removes the fil
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     assert.ok(Date.now() - (Deno.statSync(path).mtime?.getTime() ?? 0) < 10_000);
-    alive?.[Symbol.dispose]();
+    alive[Symbol.dispose]();
     assert.deepEqual([...Deno.readDirSync(dir)], []);
     assert.equal(keepAlive(null), null);
+  }));
+
+Deno.test("keepAlive() leaves another process its file, takes it over when that has ended, and makes it anew where it was removed", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "alive");
+    const child = await startKeeper(path);
+    const alive = keepAlive(path, { everyMs: 60_000 });
+    Deno.utimeSync(path, 0, 0);
+    alive.beat();
+    assert.equal(Deno.statSync(path).mtime?.getTime(), 0);
+    child.kill("SIGKILL");
+    await child.status;
+    alive.beat();
+    assert.ok((Deno.statSync(path).mtime?.getTime() ?? 0) > 0);
+    Deno.removeSync(path);
+    alive.beat();
+    alive.beat();
+    assert.deepEqual([...Deno.readDirSync(dir)].length, 1);
+    alive[Symbol.dispose]();
+    assert.deepEqual([...Deno.readDirSync(dir)], []);
   }));
 
 Deno.test("keepAlive() refuses a place where it may not write", () =>
