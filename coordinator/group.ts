@@ -47,8 +47,6 @@ export interface GroupOptions extends ReceptionOptions {
   readonly decided: StepDecision | null;
   /** The newest state that is stored; null where none is. */
   restore(): Promise<Snapshot | null>;
-  /** Told of what a person may want to change. */
-  warn?(sentence: string): void;
   /** Every decision, with its reason. */
   note(event: string, fields: Record<string, unknown>): void;
   /** Told of every point that is reached, before anything goes on: for faults that are to happen just there. */
