@@ -33,6 +33,8 @@ export interface GroupOptions extends ReceptionOptions {
   readonly minMembers: number;
   /** How long it waits with fewer than that, in ms. */
   readonly patienceMs?: number;
+  /** True once somebody asked the run to end: no members are waited for any more. */
+  shouldStop?(): boolean;
   /** Whether workers may join that nobody here has started. */
   readonly takesOthers?: boolean;
   /** The workers that this coordinator has started; all where it is not given. */
@@ -669,6 +671,9 @@ export class Group {
   }
 
   #waitForMore(now: number): void {
+    if (this.options.shouldStop?.()) {
+      return this.fail(new LockstepError("E_INTERRUPTED", "The run was ended while it waited for workers"));
+    }
     const able = eligible(now, this.#membership).length;
     const since = this.#tooFewSince ?? now;
     const isDue = this.#rosters > 0 || now - this.#lastJoinAt > this.#lastCallMs || able >= this.#expected;

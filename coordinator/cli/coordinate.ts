@@ -91,6 +91,7 @@ export async function coordinate(
       reason: "the run goes on with another engine",
     });
   }
+  const shouldStop = (): boolean => steering.shouldStop || (signal?.aborted ?? false);
   const group = new Group({
     ...startOf(ledger, { chain, config }),
     server: faults === undefined ? crew.server : faultyServer(crew.server, faults),
@@ -112,6 +113,7 @@ export async function coordinate(
     files: config.data_dir === null ? [] : await listDataFiles(config.data_dir),
     readData: (file, index) => readDataPiece(config.data_dir ?? "", { file, index }),
     restore: () => newestState(store, snapshot),
+    shouldStop,
     warn,
     note(event, fields) {
       note(event, fields);
@@ -139,7 +141,7 @@ export async function coordinate(
       configHash: configHash(config),
       store,
       bestValLoss: snapshot?.bestValLoss ?? null,
-      shouldStop: () => steering.shouldStop || (signal?.aborted ?? false),
+      shouldStop,
       shouldSave: () => steering.shouldSave,
       async accept(info) {
         attachment.open(); // loads what one process has no other use for: not before its worker is there

@@ -126,6 +126,20 @@ nodesTest(
   },
 );
 
+nodesTest(
+  "Ctrl-C ends a coordinator that waits for nodes, and a node that waits for a coordinator",
+  async (nodes) => {
+    for (const node of [0, 1]) {
+      const waiting = nodes.train(node, [...endpoint(nodes, { nodes: "2" }), "--nproc-per-node=1"]);
+      await waiting.says(node === 0 ? "run in run0" : "1 worker");
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      waiting.kill("SIGINT");
+      refused(await waiting.ended, 130);
+    }
+    assert.deepEqual(nodes.box.leftovers(), []);
+  },
+);
+
 nodesTest("a busy port and other keys are each said in a sentence", async (nodes) => {
   const { box, train } = nodes;
   const head = train(0, [...endpoint(nodes), "--nproc-per-node=1", "--max_iters=1000000"]);
