@@ -21,13 +21,13 @@ export async function diagnose(
   words: readonly string[],
   { json, endpoint, otherNames }: DiagnoseOptions,
 ): Promise<number> {
-  const { config, preset, notes } = await resolveTrainConfig(words, { otherNames });
+  const { config, preset, given, notes } = await resolveTrainConfig(words, { otherNames, onlyLooks: true });
   for (const note of notes) console.error(`note ${note}`);
   const context = { config, plan: planRun(config, { preset }) };
   const colours = Deno.stdout.isTerminal() && !Deno.noColor;
   const results: CheckResult[] = [];
   // One after the other: some measure, and would be in each other's way.
-  for (const check of await doctorChecks(config, { endpoint })) {
+  for (const check of await doctorChecks(config, { endpoint, namesMeeting: given.has("rdzv_endpoint") })) {
     const result = await runCheck(check, context);
     results.push(result);
     if (!json) console.log(describeResult(result, { colours }));
@@ -65,7 +65,7 @@ export async function serveDoctors(
       "Cannot serve without a place to listen at: give --endpoint=HOST:PORT",
     );
   }
-  const { config } = await resolveTrainConfig(words, { otherNames });
+  const { config } = await resolveTrainConfig(words, { otherNames, onlyLooks: true });
   const server = await openMeasureServer({
     endpoint: listeningAt(endpoint, config),
     keys: config.keys === null ? undefined : await readCoordinatorKeys(config.keys),

@@ -1,5 +1,5 @@
-import { hostname, networkInterfaces } from "node:os";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import { LockstepError } from "../../shared/errors.ts";
 import { ExposedMemory, MappedMemory } from "../../worker/collective/shared_memory.ts";
 import { describeAdapter } from "../../worker/engines/adapter.ts";
 import { isNativeCodeAllowed } from "../../worker/engines/choose_engine.ts";
@@ -23,17 +23,20 @@ import { memberKeysIn } from "../doctor/member_keys.ts";
 import { portCheck } from "../doctor/port_check.ts";
 import { shmCheck } from "../doctor/shm_check.ts";
 import { workersCheck } from "../doctor/workers_check.ts";
-import { rendezvousEndpoint } from "../launch/rendezvous.ts";
+import { rendezvousEndpoint, rendezvousOf } from "../launch/rendezvous.ts";
+import { roleOf } from "../launch/role.ts";
+
+export interface DoctorChecksOptions {
+  /** HOST:PORT of a run, or of another node's doctor, to speak to. */
+  readonly endpoint: string | null;
+  /** Whether a person has named where the run meets: then somebody listens there, or it is a mistake. */
+  readonly namesMeeting: boolean;
+}
 
 /** Every check of this machine for a run of `config`, in the order in which they are told. */
-export async function doctorChecks(
-  config: RunConfig,
-  { endpoint }: { endpoint: string | null },
-): Promise<Check[]> {
+export async function doctorChecks(config: RunConfig, options: DoctorChecksOptions): Promise<Check[]> {
   const limits = await readMachineLimits();
   const read = () => Promise.resolve(limits);
-  const meetsElsewhere = config.rdzv_endpoint !== null && !isHere(config.rdzv_endpoint);
-  const spokenTo = endpoint ?? (meetsElsewhere ? config.rdzv_endpoint : null);
   return [
     denoCheck(),
     libzmqCheck(),
@@ -46,29 +49,39 @@ export async function doctorChecks(
     diskCheck(),
     dataCheck(),
     keysCheck(),
-    ...(meetsElsewhere ? [] : [portCheck()]),
-    ...(spokenTo === null ? [] : [speakTo(spokenTo, config)]),
+    ...await meetingChecks(config, options),
   ];
 }
 
-function speakTo(at: string, { keys, insecure }: RunConfig): Check {
+/** A coordinator listens, and a node speaks to it. */
+async function meetingChecks(
+  config: RunConfig,
+  { endpoint, namesMeeting }: DoctorChecksOptions,
+): Promise<Check[]> {
+  const asked = endpoint === null ? [] : [speakTo(endpoint, { config, isExpected: true })];
+  try {
+    const role = await roleOf({ ...config, patience: 0 });
+    if (role === "coordinator") return [portCheck(), ...asked];
+    const { at } = rendezvousOf(config);
+    if (at === null || endpoint !== null) return asked;
+    return [speakTo(`${at.host}:${at.port}`, { config, isExpected: namesMeeting })];
+  } catch (error) {
+    if (!(error instanceof LockstepError) || error.code === "E_CONFIG") throw error;
+    if (error.code === "E_KEY") return asked; // the check of the keys tells
+    return [{ name: "endpoint", run: () => Promise.reject(error) }, ...asked];
+  }
+}
+
+function speakTo(at: string, { config, isExpected }: { config: RunConfig; isExpected: boolean }): Check {
+  const { keys, insecure } = config;
   return endpointCheck({
     at,
+    isExpected,
     async measure() {
       const address = rendezvousEndpoint(at, { keys: keys !== null, insecure });
       return await measure(address, { keys: keys === null ? undefined : await memberKeysIn(keys) });
     },
   });
-}
-
-/** Whether HOST:PORT is this machine's, as far as names tell. */
-function isHere(at: string): boolean {
-  const host = at.slice(0, at.lastIndexOf(":"));
-  const addresses = Object.values(networkInterfaces()).flatMap((found = []) =>
-    found.map(({ address }) => address)
-  );
-  const own = [...addresses, hostname(), "localhost", "*", "0.0.0.0"];
-  return own.includes(host) || host.startsWith("127.");
 }
 
 async function compute({ name, device }: PlannedEngine): Promise<Computed> {

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import { LockstepError } from "../../shared/errors.ts";
 import { keyFileName, readCoordinatorKeys, readMemberKeys } from "../../shared/key_files.ts";
 import { type Keys, type Role, ROLES } from "../../shared/keys.ts";
@@ -38,12 +38,18 @@ async function checkKeys({ config }: DoctorContext): Promise<Finding> {
     }
   }
   const roles = Object.keys(found);
+  if (roles.length === 0 && isOwnFolder(config)) return ok(`made by the run, in ${config.keys}`);
   if (roles.length === 0) return failure(`${config.keys} holds no key`, MAKE);
   const stranger = strangerIn(found);
   if (stranger !== null) {
     return failure(`${config.keys}: ${stranger} is not of the same run as the coordinator's keys`, MAKE);
   }
   return ok(`${config.keys} has those for ${roles.join(", ")}, for their owner alone`);
+}
+
+/** Whether the run makes its keys where they are expected, for nodes that share the disk. */
+function isOwnFolder({ keys, out_dir }: DoctorContext["config"]): boolean {
+  return keys !== null && out_dir !== null && normalize(keys) === normalize(join(out_dir, "keys"));
 }
 
 function fixFor(problem: string, path: string): string {

@@ -9,18 +9,17 @@ export function portCheck(): Check {
 }
 
 async function checkPort({ config }: DoctorContext): Promise<Finding> {
-  const { endpoint } = rendezvousOf(config);
-  if (endpoint === undefined) return ok("none needed: workers meet in a folder of this user");
-  const port = endpoint.slice(endpoint.lastIndexOf(":") + 1);
+  const { bind, at } = rendezvousOf(config);
+  if (bind === undefined || at === null) return ok("none needed: workers meet in a folder of this user");
   try {
-    await bindOnce(endpoint);
-    return ok(`${endpoint} is free`);
+    await bindOnce(bind);
+    return ok(`${bind} is free`);
   } catch (error) {
     if (!(error instanceof LockstepError) || error.code !== "E_ZMQ") throw error;
     if (/in use/i.test(error.message)) {
       return failure(
-        `another process listens on ${endpoint}`,
-        `end it (ss -ltnp "sport = :${port}" names it), or take another port in --rdzv_endpoint or --master_port`,
+        `another process listens on ${bind}`,
+        `end it (ss -ltnp "sport = :${at.port}" names it), or take another port in --rdzv_endpoint or --master_port`,
       );
     }
     return warning(`not tried: ${error.message}`, "run doctor on the machine that will coordinate");

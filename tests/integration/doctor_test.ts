@@ -51,12 +51,14 @@ async function assertFinds(box: Sandbox, { words, failing, says, options }: Faul
 
 Deno.test("doctor finds nothing wrong with a machine that trains, and prints a line a check", async () => {
   await using box = await sandbox();
-  const json = await box.run(["doctor", ...TINY, "--json"]);
+  const [json, text] = await Promise.all([
+    box.run(["doctor", ...TINY, "--json"]),
+    box.run(["doctor", "--config=sort-demo"]),
+  ]);
   const checks = parse(json);
   assert.deepEqual(checks.map(({ name }) => name), NAMES);
   assert.deepEqual(checks.filter(({ status }) => status === "failure"), []);
   assert.equal(json.code, 0);
-  const text = await box.run(["doctor", "--config=sort-demo"]);
   assert.equal(text.code, 0, text.out);
   assert.match(text.out, /^ok {3}deno {6}2\.\d+\.\d+$/m);
   assert.match(text.out, /^ok {3}engine {4}\S+ on \S+, [\d.e+]+ GFLOP\/s/m);
@@ -81,8 +83,9 @@ Deno.test("doctor finds an engine that breaks, and one whose results are wrong",
     }
     export const open = (options) => new Wrong(options);`,
   );
-  await assertFinds(box, { words: ["--engine=./broken.ts"], failing: ["engine"], says: /no such device/ });
-  await assertFinds(box, { words: ["--engine=./wrong.ts"], failing: ["engine"], says: /wrong by 1/ });
+  const find = (path: string, says: RegExp) =>
+    assertFinds(box, { words: [`--engine=${path}`], failing: ["engine"], says });
+  await Promise.all([find("./broken.ts", /no such device/), find("./wrong.ts", /wrong by 1/)]);
 });
 
 Deno.test("doctor finds a model that is too large", async () => {
@@ -168,12 +171,17 @@ Deno.test("doctor finds keys that others may read", async () => {
 Deno.test("doctor finds that the port is taken, and that nobody answers at an endpoint", async () => {
   await using box = await sandbox();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const at = `127.0.0.1:${listener.addr.port}`;
-  const taken = ["--nnodes=2", `--rdzv_endpoint=${at}`];
-  await assertFinds(box, { words: taken, failing: ["port"], says: /another process listens/ });
-  listener.close();
-  const alone = [`--endpoint=${at}`];
-  await assertFinds(box, { words: alone, failing: ["endpoint"], says: /E_LINK: .*nothing listens there/ });
+  const taken = ["--nnodes=2", `--rdzv_endpoint=127.0.0.1:${listener.addr.port}`];
+  const nobodys = ["--rdzv_endpoint=no-such-host.invalid:29500", "--insecure"];
+  await Promise.all([
+    assertFinds(box, { words: taken, failing: ["port"], says: /another process listens/ }),
+    assertFinds(box, {
+      words: [`--endpoint=127.0.0.1:${freePort()}`],
+      failing: ["endpoint"],
+      says: /E_LINK: .*nothing listens there/,
+    }),
+    assertFinds(box, { words: nobodys, failing: ["endpoint"], says: /E_RDZV: .*no-such-host/ }),
+  ]);
 });
 
 Deno.test("doctor measures another node over encrypted tcp, and finds that its clock is wrong", async () => {

@@ -22,9 +22,9 @@ const SMALL: ModelConfig = {
 };
 
 const BATCH_SIZE = 8;
-const MEASURE_MS = 500;
+const MEASURE_MS = 300;
 
-/** GFLOP/s of the fastest of the steps that half a second has room for, after one that is not counted. */
+/** GFLOP/s of the fastest of the steps that {@link MEASURE_MS} has room for, after one that is not counted. */
 async function measure(engine: string, device: Device): Promise<number> {
   await using bench = await prepareStepBench({
     config: SMALL,

@@ -10,6 +10,7 @@ import {
   MEASURE_BYTES,
 } from "../../../coordinator/doctor/measure_messages.ts";
 import { openMeasureServer } from "../../../coordinator/doctor/measure_server.ts";
+import { type ErrorCode, LockstepError } from "../../../shared/errors.ts";
 import { makeRunKeys } from "../../../shared/keys.ts";
 import { zmqTest } from "../../shared/zmq/zmq_test_support.ts";
 import { contextOf } from "./context.ts";
@@ -79,6 +80,16 @@ zmqTest("measure() gives up on a port where nobody listens, or nobody answers", 
   assert.ok(performance.now() - began < 5_000);
 });
 
+Deno.test("endpointCheck() fails where somebody must listen, and warns where a run may begin later", async () => {
+  const find = async (code: ErrorCode, isExpected: boolean) => {
+    const measure = () => Promise.reject(new LockstepError(code, "Cannot speak to tcp://b:1"));
+    return (await runCheck(endpointCheck({ at: "b:1", isExpected, measure }), await contextOf())).status;
+  };
+  assert.equal(await find("E_LINK", true), "failure");
+  assert.equal(await find("E_LINK", false), "warning");
+  assert.equal(await find("E_KEY", false), "failure");
+});
+
 zmqTest("measure() learns of a run only its round trip, and the run gets no message of it", async () => {
   const keys = makeRunKeys();
   const server = await openControlServer({ endpoint: ANY_PORT, keys: keys.coordinator });
@@ -101,7 +112,11 @@ Deno.test("endpointCheck() judges clocks and speed, and says how long a gradient
   const good: Measurement = { roundTripMs: 0.4, skewMs: 0.2, up: 2e9, down: 1e9 };
   const find = async (measured: Partial<Measurement>) =>
     await runCheck(
-      endpointCheck({ at: "b:1", measure: () => Promise.resolve({ ...good, ...measured }) }),
+      endpointCheck({
+        at: "b:1",
+        isExpected: true,
+        measure: () => Promise.resolve({ ...good, ...measured }),
+      }),
       await contextOf(),
     );
   const { status, detail } = await find({});

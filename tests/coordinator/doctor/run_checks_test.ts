@@ -75,6 +75,8 @@ zmqTest(
       assertFound(await check(`--keys=${other}`), "failure", /the worker's is not of the same run/);
       assertFound(await check(`--keys=${dir}`), "failure", /holds no key/);
       assertFound(await check("--rdzv_endpoint=10.0.0.1:29500"), "failure", /E_KEY/);
+      const own = [`--out_dir=${join(dir, "run")}`, `--keys=${join(dir, "run", "keys")}`];
+      assertFound(await check(...own), "ok", /made by the run, in /);
       assertFound(await check("--insecure"), "warning", /insecure/);
       assertFound(await check(), "ok", /none needed/);
     }),
