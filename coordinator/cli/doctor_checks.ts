@@ -85,6 +85,9 @@ function speakTo(at: string, { config, isExpected }: { config: RunConfig; isExpe
 }
 
 async function compute({ name, device }: PlannedEngine): Promise<Computed> {
+  if (Deno.permissions.querySync({ name: "run", command: Deno.execPath() }).state !== "granted") {
+    return { works: null, why: "--allow-run is denied" };
+  }
   return await probeSpeed({ engine: name, device }, { runOptions: await fetchEngine(name) });
 }
 

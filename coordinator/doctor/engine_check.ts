@@ -1,7 +1,8 @@
-import { type Check, failure, ok, type PlannedEngine } from "./check.ts";
+import { type Check, failure, ok, type PlannedEngine, warning } from "./check.ts";
 
-/** What came of computing something small: its speed in GFLOP/s, or why it failed. */
+/** What came of computing something small: its speed in GFLOP/s, why it failed, or why it could not be tried. */
 export type Computed =
+  | { readonly works: null; readonly why: string }
   | { readonly works: true; readonly gflops: number }
   | { readonly works: false; readonly why: string };
 
@@ -18,6 +19,9 @@ export function engineCheck({ compute }: EngineCheckOptions): Check {
       const engine = await plan.engine();
       const computed = await compute(engine);
       const where = `${engine.name} on ${engine.device}`;
+      if (computed.works === null) {
+        return warning(`${where} is not tried, as ${computed.why}`, "allow it, to be sure");
+      }
       if (!computed.works) {
         return failure(
           `${where} does not compute a small step: ${computed.why}`,

@@ -19,7 +19,7 @@ export function filesCheck(
       const { count } = await plan.workers().catch(() => ({ count: 1 }));
       const nodes = Number(config.nnodes.split(":").at(-1));
       const need = BASE + FOR_EACH_WORKER * count * nodes;
-      if (openFiles === null) return ok("as many open files as there is room for");
+      if (openFiles === null) return ok("no limit of open files is known");
       const detail = `${openFiles} open files a process, about ${need} needed`;
       const fix = `raise the hard limit: ulimit -Hn ${
         Math.max(EASY, need)

@@ -14,10 +14,10 @@ export function libzmqCheck({ load = loadAndEncrypt }: { load?: () => string } =
         if (!(error instanceof LockstepError)) throw error;
         const isNeeded = config.nnodes !== "1" || config.rdzv_endpoint !== null ||
           await plan.workers().then(({ count }) => count > 1, () => true);
-        return isNeeded ? failure(error.message, FIX) : warning(
-          `does not load, so runs are of one process: ${error.message}`,
-          FIX,
-        );
+        const said = shorten(error.message);
+        return isNeeded
+          ? failure(said, FIX)
+          : warning(`does not load, so runs are of one process: ${said}`, FIX);
       }
     },
   };
@@ -25,6 +25,13 @@ export function libzmqCheck({ load = loadAndEncrypt }: { load?: () => string } =
 
 const FIX =
   "allow FFI (--allow-ffi), install libzmq (Debian: apt-get install libzmq5), or use --nproc_per_node=1";
+
+/** The message lists every place that was tried. */
+const LONGEST = 300;
+
+function shorten(text: string): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`;
+}
 
 function loadAndEncrypt(): string {
   const zmq = loadLibzmq();

@@ -16,7 +16,7 @@ export function shmCheck({ share, read = readMachineLimits }: ShmCheckOptions): 
     name: "shm",
     async run({ plan }) {
       const { shmBytes } = await read();
-      const room = shmBytes === null ? "no /dev/shm" : `/dev/shm has ${describeBytes(shmBytes)}`;
+      const room = shmBytes === null ? "no /dev/shm is seen" : `/dev/shm has ${describeBytes(shmBytes)}`;
       const problem = share();
       const { count } = await plan.workers().catch(() => ({ count: 1 }));
       if (problem === null) return ok(`workers read each other's memory, without /dev/shm; ${room}`);

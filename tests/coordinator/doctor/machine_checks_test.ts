@@ -63,6 +63,8 @@ Deno.test("engineCheck() tells the speed, or why the engine does not compute", a
   const fails = await runCheck(check({ works: false, why: "its results are wrong by 7" }), await contextOf());
   assert.equal(fails.status, "failure");
   assert.match(fails.detail, /wrong by 7/);
+  const untried = await runCheck(check({ works: null, why: "--allow-run is denied" }), await contextOf());
+  assert.equal(untried.status, "warning");
   const none = await runCheck(check({ works: true, gflops: 1 }), await contextOf([], { engine: REFUSED }));
   assert.equal(none.detail, "E_ENGINE: Cannot compute");
 });
