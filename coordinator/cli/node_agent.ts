@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { askedHash } from "../../shared/config/config_hash.ts";
+import { aliveFileOf, keepAlive } from "../../shared/alive_file.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { EXIT, isErrorCode, LockstepError } from "../../shared/errors.ts";
 import { keyFileName, readMemberKeys } from "../../shared/key_files.ts";
@@ -28,6 +29,7 @@ export interface NodeAgentOptions {
  * E_CONFIG_HASH, E_TOO_FEW …), E_RDZV where the coordinator's host has no address, E_WORKER_DIED where none is left.
  */
 export async function runNodeAgent({ config, signal, say }: NodeAgentOptions): Promise<void> {
+  using _alive = keepAlive(aliveFileOf(null));
   const { endpoint, at } = rendezvousOf(config);
   if (endpoint === undefined || at === null) throw new RangeError("a node needs a run to join");
   const { engine, device, max_restarts, patience, insecure, verbose, rdzv_id } = config;
