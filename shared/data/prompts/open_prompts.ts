@@ -34,7 +34,8 @@ export async function openPrompts(options: PromptOptions): Promise<Prompts> {
   );
 }
 
-async function openTextTokenizer(dataDir: string | null): Promise<Tokenizer> {
+/** The tokenizer of the prepared text in `dataDir`. Throws E_DATA where the folder is missing. */
+export async function openTextTokenizer(dataDir: string | null): Promise<Tokenizer> {
   if (dataDir === null || !await isFolder(dataDir)) {
     throw new LockstepError(
       "E_DATA",
