@@ -5,9 +5,10 @@ import type { CheckpointChoice } from "../../shared/saved_run.ts";
 import { type ExportSource, openExportSource } from "./export_source.ts";
 import { exportHf } from "./hf.ts";
 import { exportNanogpt } from "./nanogpt.ts";
+import { exportOnnx } from "./onnx.ts";
 
 /** The formats that models are written in. */
-export const FORMATS = ["hf", "nanogpt"] as const;
+export const FORMATS = ["hf", "nanogpt", "onnx"] as const;
 
 export type Format = typeof FORMATS[number];
 
@@ -43,6 +44,11 @@ const WRITERS: Readonly<Record<Format, Writer>> = {
   nanogpt: {
     write: exportNanogpt,
     hint: (folder) => `docs/to_nanogpt.py ${folder} makes nanoGPT's ckpt.pt of it`,
+  },
+  onnx: {
+    write: exportOnnx,
+    hint: (folder) =>
+      `python ${join(folder, "generate.py")} and node ${join(folder, "generate.mjs")} go on from a prompt`,
   },
 };
 
