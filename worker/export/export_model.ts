@@ -6,9 +6,10 @@ import { type ExportSource, openExportSource } from "./export_source.ts";
 import { exportHf } from "./hf.ts";
 import { exportNanogpt } from "./nanogpt.ts";
 import { exportOnnx } from "./onnx.ts";
+import { exportWeb } from "./web.ts";
 
 /** The formats that models are written in. */
-export const FORMATS = ["hf", "nanogpt", "onnx"] as const;
+export const FORMATS = ["hf", "nanogpt", "onnx", "web"] as const;
 
 export type Format = typeof FORMATS[number];
 
@@ -49,6 +50,10 @@ const WRITERS: Readonly<Record<Format, Writer>> = {
     write: exportOnnx,
     hint: (folder) =>
       `python ${join(folder, "generate.py")} and node ${join(folder, "generate.mjs")} go on from a prompt`,
+  },
+  web: {
+    write: exportWeb,
+    hint: (folder) => `any static host serves it: python3 -m http.server -d ${folder}`,
   },
 };
 

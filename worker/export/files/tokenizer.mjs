@@ -1,3 +1,4 @@
+// @ts-self-types="./tokenizer.d.mts"
 /** Text to token ids and back, as config.json describes it: `{ encode(text): ids, decode(ids): text }`. */
 export async function openTokenizer({ lockstep, vocab_size }, readFile) {
   const kind = lockstep?.tokenizer?.tokenizer;

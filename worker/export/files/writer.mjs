@@ -1,3 +1,4 @@
+// @ts-self-types="./writer.d.mts"
 /**
  * Lets an ONNX model that Lockstep has exported write, with onnxruntime-node or onnxruntime-web: `ort` is either.
  * model.onnx reads one token and gives the logits of the next one; keys and values of those before are passed along.
