@@ -6,10 +6,11 @@ import { type ExportSource, openExportSource } from "./export_source.ts";
 import { exportHf } from "./hf.ts";
 import { exportNanogpt } from "./nanogpt.ts";
 import { exportOnnx } from "./onnx.ts";
+import { exportTfjs } from "./tfjs.ts";
 import { exportWeb } from "./web.ts";
 
 /** The formats that models are written in. */
-export const FORMATS = ["hf", "nanogpt", "onnx", "web"] as const;
+export const FORMATS = ["hf", "nanogpt", "onnx", "tfjs", "web"] as const;
 
 export type Format = typeof FORMATS[number];
 
@@ -50,6 +51,10 @@ const WRITERS: Readonly<Record<Format, Writer>> = {
     write: exportOnnx,
     hint: (folder) =>
       `python ${join(folder, "generate.py")} and node ${join(folder, "generate.mjs")} go on from a prompt`,
+  },
+  tfjs: {
+    write: exportTfjs,
+    hint: (folder) => `tf.loadGraphModel("…/model.json") loads it from where ${folder} is served`,
   },
   web: {
     write: exportWeb,
