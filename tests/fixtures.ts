@@ -35,5 +35,5 @@ function casesIn(folder: string): string[] {
 
 /** The directory of a GPT-2 as transformers writes it, with logits and a greedy continuation: `idx`, `logits`, `greedy`. */
 export function hfFixture(name: "hf-gpt2-tiny" | "hf-gpt2-erf"): string {
-  return join(COPIES, name);
+  return fileURLToPath(new URL(`./hf_fixtures/${name}`, import.meta.url));
 }

@@ -165,9 +165,13 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
     const name = to.node("SplitV", [x, to.ints(sizes), to.int(axis)], { num_split: int(sizes.length) });
     return sizes.map((_, i) => i === 0 ? name : `${name}:${i}`);
   },
-  pad: (to, { attrs: { before, after } }, [x]) => {
+  pad: (to, { attrs: { before, after }, inputs: [value] }, [x]) => {
     const pairs = before.flatMap((size, axis) => [size, after[axis]]);
-    return to.node("PadV2", [x, to.constant("int32", [before.length, 2], pairs), to.float(0)]);
+    return to.node("PadV2", [
+      x,
+      to.constant("int32", [before.length, 2], pairs),
+      to.constant(to.type(value).dtype, [], [0]),
+    ]);
   },
   tile: (to, { attrs }, [x]) => to.node("Tile", [x, to.ints(attrs.reps)]),
   gather: (to, { attrs }, [x, ids]) =>

@@ -15,7 +15,7 @@ export async function exportTfjs(source: ExportSource, folder: string): Promise<
   const { graph, weights } = await decodingProgram(source);
   const { nodes, weights: all, inputs, outputs } = lowerTfjs(graph, weights);
   await replaceFile(join(folder, WEIGHTS), async (file) => {
-    for (const weight of all) await writeAll(file, bytesOf(weight));
+    for (const weight of all) await writeAll(file, weightBytes(weight));
   });
   const manifest = all.map(({ name, shape, dtype }) => ({ name, shape, dtype }));
   await writeJson(join(folder, "model.json"), {
@@ -31,7 +31,8 @@ export async function exportTfjs(source: ExportSource, folder: string): Promise<
   await writeJson(join(folder, "config.json"), { ...sizes, lockstep: source.tokens ?? undefined });
 }
 
-function bytesOf({ dtype, data }: TfjsWeight): Uint8Array {
+/** The bytes of a weight, as weights.bin has them. */
+export function weightBytes({ dtype, data }: TfjsWeight): Uint8Array {
   if (data instanceof Float32Array) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   switch (dtype) {
     case "float32":
