@@ -1,4 +1,5 @@
 import { about, truth } from "../../shared/config/kinds.ts";
+import { commandLine } from "../../shared/command_line.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
 import { describeDryRun } from "./dry_run.ts";
@@ -57,11 +58,19 @@ export const command = defineCommand({
 /** Options of the command itself, for the hint of the nearest name. */
 const otherNames = ["dry_run"];
 
+/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass on the same, in ms. */
+const ECHO_MS = 200;
+
 /** Ctrl-C and SIGTERM: the first ends the run after the step under way, the second at once. */
 function interruptible(): { signal: AbortSignal; end(): void } {
   const controller = new AbortController();
+  let began = 0;
   const listener = () => {
-    if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
+    if (controller.signal.aborted) {
+      if (performance.now() - began > ECHO_MS) Deno.exit(EXIT.interrupted);
+      return;
+    }
+    began = performance.now();
     console.error("\ninterrupted: finishing the step and saving; once more ends at once");
     controller.abort();
   };
@@ -76,14 +85,14 @@ function interruptible(): { signal: AbortSignal; end(): void } {
 }
 
 function resumeCommand(runDir: string): string {
-  return `deno task cli train --init_from=resume --out_dir=${runDir}`;
+  return commandLine(`train --init_from=resume --out_dir=${runDir}`);
 }
 
 function nextSteps(runDir: string, task: string): string {
   return [
     "try next:",
-    `  deno task cli sample ${runDir}`,
-    `  deno task cli eval ${runDir}`,
-    `  deno task cli train ${task} --model=nanogpt-6l`,
+    ...[`sample ${runDir}`, `eval ${runDir}`, `train ${task} --model=nanogpt-6l`].map((words) =>
+      `  ${commandLine(words)}`
+    ),
   ].join("\n");
 }
