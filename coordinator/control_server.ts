@@ -87,7 +87,12 @@ async function listen(
   } catch (error) {
     await context.close();
     directory?.remove();
-    throw error;
+    if (!(error instanceof LockstepError) || !/already in use/.test(error.message)) throw error;
+    throw new LockstepError(
+      "E_ZMQ",
+      `Cannot listen on ${endpoint} as another program does, the port is in use: end it, or choose another port ` +
+        "with --rdzv_endpoint or --master_port",
+    );
   }
 }
 

@@ -33,8 +33,12 @@ export interface GroupOptions extends ReceptionOptions {
   readonly minMembers: number;
   /** How long it waits with fewer than that, in ms. */
   readonly patienceMs?: number;
+  /** True once somebody asked the run to end: no members are waited for any more. */
+  shouldStop?(): boolean;
   /** Whether workers may join that nobody here has started. */
   readonly takesOthers?: boolean;
+  /** The workers that this coordinator has started; all where it is not given. */
+  readonly own?: ReadonlySet<string>;
   /** Whether the members live in this process: they can't be silent. */
   readonly inProcess?: boolean;
   /** Where to start: decided before, or the start of a run. */
@@ -45,8 +49,6 @@ export interface GroupOptions extends ReceptionOptions {
   readonly decided: StepDecision | null;
   /** The newest state that is stored; null where none is. */
   restore(): Promise<Snapshot | null>;
-  /** Told of what a person may want to change. */
-  warn?(sentence: string): void;
   /** Every decision, with its reason. */
   note(event: string, fields: Record<string, unknown>): void;
   /** Told of every point that is reached, before anything goes on: for faults that are to happen just there. */
@@ -105,12 +107,12 @@ export class Group {
   readonly #stop: () => void;
 
   constructor(private readonly options: GroupOptions) {
-    const { clock, position, decided, expected, generation = 0 } = options;
+    const { clock, position, decided, expected, minMembers, generation = 0 } = options;
     this.#generation = generation;
     this.#membership = noMembers(clock.now());
     this.#position = position;
     this.#decided = decided;
-    this.#expected = expected;
+    this.#expected = Math.max(expected, minMembers);
     this.#tooFewSince = clock.now();
     this.#lastJoinAt = clock.now();
     this.#firstRoster.promise.catch(() => {}); // whoever forms the group is told
@@ -346,7 +348,8 @@ export class Group {
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       const { code, message } = error;
-      if (this.#rosters === 0) return this.fail(error);
+      if (this.#rosters === 0 && this.#isOwn(peer.id)) return this.fail(error);
+      this.options.warn?.(`${peer.id} takes no part: ${code}: ${message}`);
       this.send(peer.id, { type: "ERROR", code, message });
       return this.#happened({ type: "accused", id: peer.id, why: message });
     }
@@ -372,10 +375,17 @@ export class Group {
 
   /** An error that a member cannot get over. While a run forms it is the run's. */
   #memberFailed(peer: Peer, { code, message }: Message<Report, "ERROR">): void {
-    const isRun = this.#rosters === 0 || this.ids.length <= 1;
+    const isOnly = this.ids.length === 0 || (this.ids.length === 1 && this.ids[0] === peer.id);
+    const isRun = this.#isOwn(peer.id) && (this.#rosters === 0 || isOnly);
     this.options.note("member_failed", { id: peer.id, code, message });
+    this.options.warn?.(`${peer.id} takes no part: ${code}: ${message}`);
     if (isRun || code === "E_DIVERGED") return this.fail(new LockstepError(code, message));
     this.#happened({ type: "left", id: peer.id, why: `${code}: ${message}` });
+  }
+
+  /** What a worker cannot get over that somebody else has started is not the run's end. */
+  #isOwn(id: string): boolean {
+    return this.options.own?.has(id) ?? true;
   }
 
   /** Decides what an event means, and does it. */
@@ -661,6 +671,9 @@ export class Group {
   }
 
   #waitForMore(now: number): void {
+    if (this.options.shouldStop?.()) {
+      return this.fail(new LockstepError("E_INTERRUPTED", "The run was ended while it waited for workers"));
+    }
     const able = eligible(now, this.#membership).length;
     const since = this.#tooFewSince ?? now;
     const isDue = this.#rosters > 0 || now - this.#lastJoinAt > this.#lastCallMs || able >= this.#expected;

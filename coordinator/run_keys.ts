@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import { LockstepError } from "../shared/errors.ts";
 import { readCoordinatorKeys, readMemberKeys, writeKeyFiles } from "../shared/key_files.ts";
 import { makeRunKeys, type RunKeys } from "../shared/keys.ts";
@@ -8,8 +8,8 @@ import { makeRunKeys, type RunKeys } from "../shared/keys.ts";
  * made where there are none. Throws E_KEY for files that are missing, damaged, or others' to read.
  */
 export async function runKeys(dir: string, given: string | null): Promise<RunKeys> {
-  if (given !== null) return await readRunKeys(given);
   const own = join(dir, "keys");
+  if (given !== null && normalize(given) !== normalize(own)) return await readRunKeys(given);
   if (!await exists(own)) {
     const keys = makeRunKeys();
     await writeKeyFiles(own, keys);

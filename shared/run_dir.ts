@@ -68,17 +68,31 @@ export async function createRunDir(options: RunDirOptions): Promise<RunDir> {
  * Throws E_OUT_DIR if there is none.
  */
 export async function openRunDir(options: RunDirOptions): Promise<RunDir> {
-  const names = options.out_dir === null ? await usedNames(options) : [options.out_dir];
-  for (const path of names.toReversed()) {
-    const run = runDirAt(path);
-    if (await exists(run.config) && await exists(run.manifest)) return run;
-  }
+  const found = await findRunDir(options);
+  if (found !== null) return found;
   const where = options.out_dir ?? numbered(options, 1);
   throw new LockstepError(
     "E_OUT_DIR",
     `Cannot resume ${where} as it holds no run with config.toml and manifest.json: leave out --init_from=resume ` +
       `or name the run's --out_dir`,
   );
+}
+
+/** As `openRunDir`; null if there is none. */
+export async function findRunDir(options: RunDirOptions): Promise<RunDir | null> {
+  const names = options.out_dir === null ? await usedNames(options) : [options.out_dir];
+  for (const path of names.toReversed()) {
+    const run = runDirAt(path);
+    if (await exists(run.config) && await exists(run.manifest)) return run;
+  }
+  return null;
+}
+
+/** Takes back the claim of a start in `path` that died before it had made anything of its own, such as a config.toml. */
+export async function clearFalseStart(path: string): Promise<void> {
+  const { config, manifest, checkpoints } = runDirAt(path);
+  if (await exists(config) || await exists(manifest)) return;
+  await Deno.remove(checkpoints).catch(() => {}); // only where it is empty
 }
 
 function numbered(options: RunDirOptions, n: number): string {

@@ -25,7 +25,9 @@ export interface ControlClientOptions {
 const COORDINATOR = "coordinator";
 const RECONNECT_MS = 50, RECONNECT_MAX_MS = 1_000;
 const FAREWELL_MS = 1_000; // how long closing waits until all has been received
-const WATCHED = ["ready", "disconnected", "refused", "handshakeInvalid"] as const;
+const WATCHED = ["ready", "disconnected", "refused", "handshakeFailed", "handshakeInvalid"] as const;
+/** So many connections in a row that end before anything is proved are no accident. */
+const MOST_FAILURES = 4;
 
 /**
  * Connects to the coordinator at `endpoint`. Also succeeds, and waits, while nobody listens there: what is sent before
@@ -68,6 +70,8 @@ class DealerClient implements WorkerChannel {
   readonly #loop: SocketLoop;
   readonly #monitor: Monitor;
   #state: "connecting" | "connected" | "gone" = "connecting";
+  /** Handshakes that have failed before there was a connection. */
+  #failures = 0;
   /** What has happened to the connection and is told once everything has been received that came before. */
   readonly #untold: (() => void)[] = [];
   /** Resolves when the coordinator has received everything, or never will. */
@@ -124,7 +128,14 @@ class DealerClient implements WorkerChannel {
     for (let event = this.#monitor.tryReceive(); event !== null; event = this.#monitor.tryReceive()) {
       if (event.kind === "ready") this.#connected();
       else if (event.kind === "disconnected") this.#disconnected();
-      else this.#refused(event.kind === "refused");
+      else if (event.kind === "handshakeFailed") this.#failed();
+      else {
+        this.#refused(
+          event.kind === "refused"
+            ? "it does not admit this key"
+            : "it uses another kind of keys, or none: give both sides the run's keys",
+        );
+      }
     }
   }
 
@@ -139,10 +150,13 @@ class DealerClient implements WorkerChannel {
     this.#untold.push(() => this.onGone?.());
   }
 
-  #refused(isKnownHow: boolean): void {
-    const reason = isKnownHow
-      ? "it does not admit this key"
-      : "it uses another kind of keys, or none: give both sides the run's keys";
+  /** Whoever listens there breaks off: it does not have the secret key that belongs to the public one given here. */
+  #failed(): void {
+    if (this.#state !== "connecting" || ++this.#failures < MOST_FAILURES) return;
+    this.#refused("it does not prove that it is that run's: give both sides the run's keys");
+  }
+
+  #refused(reason: string): void {
     this.#lose();
     this.#inbox.fail(
       new LockstepError("E_KEY", `Cannot join the coordinator at ${this.endpoint} as ${reason}`),

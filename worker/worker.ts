@@ -2,6 +2,7 @@ import project from "../deno.json" with { type: "json" };
 import { type Clock, realClock } from "../shared/clock.ts";
 import { parseRunConfig } from "../shared/config/parse_run_config.ts";
 import type { RunConfig } from "../shared/config/run_config.ts";
+import { askedHash } from "../shared/config/config_hash.ts";
 import { LockstepError } from "../shared/errors.ts";
 import { hostName } from "../shared/host.ts";
 import type { WorkerChannel } from "../shared/protocol/channel.ts";
@@ -57,6 +58,8 @@ export interface WorkerOptions {
   snapshot?(memory: ComputeMemory): SnapshotBytes;
   /** Told of every point that is reached, before anything goes on: for faults that are to happen just there. */
   reach?(point: WorkerPoint, step: number): void;
+  /** What the run's configuration must be: see `askedHash`. */
+  readonly configHash?: string;
   /** How long to wait for a coordinator that is silent, in ms; without it, for ever: something else ends this process then. */
   readonly patienceMs?: number;
 }
@@ -115,6 +118,7 @@ class Aborted extends Error {}
 class Member {
   #session = new Session<Report, Order>(newSessionId());
   #heardAt: number;
+  #hasHeard = false;
   #life: Life = { epoch: -1, generation: -1 };
   /** Jobs one after the other; orders are taken meanwhile. */
   #work: Promise<void> = Promise.resolve();
@@ -201,9 +205,13 @@ class Member {
     const now = this.#clock.now();
     const { patienceMs = Infinity, id } = this.options;
     if (now - this.#heardAt > patienceMs) {
-      return this.#fail(
-        new LockstepError("E_TOO_FEW", `The coordinator of ${id} was silent for ${patienceMs / 1000} s`),
-      );
+      const silence = this.#hasHeard
+        ? `The coordinator of ${id} was silent for ${patienceMs / 1000} s`
+        : `Cannot join with ${id} as no coordinator answered within ${
+          patienceMs / 1000
+        } s: check the address, ` +
+          "whether a firewall closes the port, and whether the run has started";
+      return this.#fail(new LockstepError("E_TOO_FEW", silence));
     }
     if (now - this.#heardAt > SILENCE_MS) this.#resend();
     const { waitsFor, moved, dropped } = await this.options.reducing.status();
@@ -219,6 +227,7 @@ class Member {
     const isForAll = message.session === NO_SESSION.session;
     if (message.session !== this.#session.id && !isForAll) return;
     this.#heardAt = this.#clock.now();
+    this.#hasHeard = true;
     if (message.type === "ERROR") return this.#refused(message);
     const isNew = this.#session.accept(message);
     this.#resend();
@@ -314,7 +323,9 @@ class Member {
   ): Promise<void> {
     if (this.#loaded?.configHash !== configHash) {
       const { computing } = this.options;
-      const config = await this.#withData(parseRunConfig(given, { source: "the coordinator" }), files);
+      const asked = parseRunConfig(given, { source: "the coordinator" });
+      refuseOther(asked, this.options);
+      const config = await this.#withData(asked, files);
       const info = await computing.load(config, { stateOnDemand: true });
       const memory = await computing.memory();
       const training = trains ? await computing.prepare({ scratchGradients }) : null;
@@ -524,4 +535,13 @@ class Member {
     if (this.#loaded === undefined) throw new LockstepError("E_DECODE", "Cannot work before CONFIG");
     return this.#loaded;
   }
+}
+
+/** A node that was started with another command line than the coordinator's. */
+function refuseOther(config: RunConfig, { id, configHash }: WorkerOptions): void {
+  if (configHash === undefined || askedHash(config) === configHash) return;
+  throw new LockstepError(
+    "E_CONFIG_HASH",
+    `Cannot join with ${id} as this node's command line asks for another run than the coordinator's: give all nodes the same`,
+  );
 }

@@ -1,6 +1,4 @@
-import { sha256File } from "../../shared/hash.ts";
 import { LockstepError } from "../../shared/errors.ts";
-import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { readMetrics } from "../../shared/metrics.ts";
 import type { ChaosCase } from "./case.ts";
 import { whyNot } from "./needs.ts";
@@ -74,7 +72,7 @@ export async function runCase(
     await using scenario = await Scenario.make({ words, paceMs, stepMs: expected.stepMs, signal });
     try {
       await given.run(scenario);
-      hash = await finalHash(scenario);
+      hash = await scenario.weights();
       expect(hash === expected.hash, `the weights are other ones; ${scenario.notes.join("; ")}`);
       await scenario.proves(stepsOf(words));
       return result(true, scenario.notes.join("; "));
@@ -95,12 +93,7 @@ async function trainUndisturbed(words: readonly string[]): Promise<Reference> {
   for await (const { step, dt_ms } of readMetrics(scenario.path("run", "metrics.jsonl"))) {
     if (step > 0) stepMs = Math.max(stepMs, dt_ms ?? 0);
   }
-  return { hash: await finalHash(scenario), stepMs };
-}
-
-async function finalHash(scenario: Scenario): Promise<string> {
-  const { path } = await new CheckpointStore(scenario.path("run", "checkpoints")).load("latest");
-  return await sha256File(`${path}/model.safetensors`);
+  return { hash: await scenario.weights(), stepMs };
 }
 
 function stepsOf(words: readonly string[]): number {

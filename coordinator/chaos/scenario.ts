@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { FAULT_VARIABLES, markOf, PACE_FILE, parseFaults } from "../../shared/faults.ts";
+import { sha256File } from "../../shared/hash.ts";
 import { reportLedger } from "../ledger_report.ts";
 import { type Process, processesWith, signal } from "./processes.ts";
 import { type Ended, Program } from "./program.ts";
@@ -223,6 +225,12 @@ export class Scenario implements AsyncDisposable {
     const isNamed = error === undefined || ended.err.includes(`error ${error}: `);
     expect(isNamed, `it ended without naming ${error}: ${program.lastWords}`);
     return ended;
+  }
+
+  /** SHA-256 of the run's newest weights. */
+  async weights(): Promise<string> {
+    const { path } = await new CheckpointStore(this.path("run", "checkpoints")).load("latest");
+    return await sha256File(join(path, "model.safetensors"));
   }
 
   /** Runs the program to its end, which must be a good one. */

@@ -23,6 +23,7 @@ import type { Chain } from "../ledger_chain.ts";
 import { openLedger, readLedger } from "../ledger_files.ts";
 import { type LocalRecord, readMembers, writeMembers } from "../launch/members_file.ts";
 import { lockOf } from "../launch/local.ts";
+import { outputOf, workerEnvironment } from "../launch/node.ts";
 import { rendezvousOf } from "../launch/rendezvous.ts";
 import { runKeys } from "../run_keys.ts";
 import { Attachment } from "../steering/attachment.ts";
@@ -63,7 +64,7 @@ export async function coordinate(
     disk: faults === undefined ? disk : faultyDisk(disk, faults),
   });
   await store.sweep();
-  const { endpoint, isElastic, minNodes, maxNodes } = rendezvousOf(config);
+  const { endpoint, bind, at, isElastic, minNodes, maxNodes } = rendezvousOf(config);
   const membersPath = join(dir.path, "members.json");
   const locks = join(dir.path, "locks");
   const left = isElastic ? await readMembers(membersPath) : null;
@@ -73,6 +74,9 @@ export async function coordinate(
     verbose: config.verbose,
     maxRestarts: config.max_restarts,
     endpoint,
+    bind,
+    output: outputOf(config),
+    environment: (localRank) => workerEnvironment(config, { localRank, count: workers.count }),
     keys: endpoint === undefined || config.insecure ? undefined : await runKeys(dir.path, config.keys),
     insecure: config.insecure,
     locks: isElastic ? locks : undefined,
@@ -87,6 +91,7 @@ export async function coordinate(
       reason: "the run goes on with another engine",
     });
   }
+  const shouldStop = (): boolean => steering.shouldStop || (signal?.aborted ?? false);
   const group = new Group({
     ...startOf(ledger, { chain, config }),
     server: faults === undefined ? crew.server : faultyServer(crew.server, faults),
@@ -100,13 +105,15 @@ export async function coordinate(
     lastCallMs: left === null ? undefined : RECOVERY_MS,
     minMembers: Math.min(config.min_workers, maxNodes * crew.count),
     maxMembers: maxNodes * crew.count,
-    address: endpoint === undefined ? undefined : new URL(endpoint.replace("tcp:", "http:")).hostname,
+    address: at?.host,
     patienceMs: 1_000 * config.patience,
     takesOthers: isElastic,
+    own: new Set(crew.pids.keys()),
     inProcess: crew.inProcess,
     files: config.data_dir === null ? [] : await listDataFiles(config.data_dir),
     readData: (file, index) => readDataPiece(config.data_dir ?? "", { file, index }),
     restore: () => newestState(store, snapshot),
+    shouldStop,
     warn,
     note(event, fields) {
       note(event, fields);
@@ -134,7 +141,7 @@ export async function coordinate(
       configHash: configHash(config),
       store,
       bestValLoss: snapshot?.bestValLoss ?? null,
-      shouldStop: () => steering.shouldStop || (signal?.aborted ?? false),
+      shouldStop,
       shouldSave: () => steering.shouldSave,
       async accept(info) {
         attachment.open(); // loads what one process has no other use for: not before its worker is there

@@ -10,6 +10,7 @@ import { runWorker } from "../../worker/worker.ts";
 import { openControlServer } from "../control_server.ts";
 import type { Group } from "../group.ts";
 import { launchLocal, type WorkerEnd } from "../launch/local.ts";
+import type { WorkerOutput } from "../launch/worker_output.ts";
 
 /** The members of a run and the way to end them. */
 export interface Crew {
@@ -52,8 +53,14 @@ export interface CrewOptions {
   readonly patience?: number;
   /** Workers that an earlier coordinator has left. */
   readonly adopted?: readonly LocalRecord[];
-  /** Where the coordinator listens (`tcp://…`); none is a socket in a folder that only this user can reach. */
+  /** Where the coordinator is met (`tcp://…`); none is a socket in a folder that only this user can reach. */
   readonly endpoint?: string;
+  /** Where it listens, if that is elsewhere. */
+  readonly bind?: string;
+  /** Where the standard error of members goes. */
+  readonly output?: WorkerOutput;
+  /** Variables of a member's environment. */
+  environment?(localRank: number): Record<string, string>;
 }
 
 /** How long members have to leave after DRAIN, in ms. */
@@ -103,31 +110,20 @@ function musterOne(): Crew {
 
 /** Every socket lies in `directory`, so that nothing is left of members that were killed. */
 async function musterProcesses(
-  { count, engine, gpus, verbose, endpoint, maxRestarts = 0, locks, patience, adopted, keys, insecure }:
-    CrewOptions,
+  { engine, endpoint, bind = endpoint, maxRestarts = 0, keys, ...options }: CrewOptions,
   directory: IpcDirectory,
 ): Promise<Crew> {
+  const { count, insecure } = options;
   const runOptions = await fetchEngine(engine);
   const server = await openControlServer({
-    endpoint: endpoint ?? directory.endpoint("control"),
+    endpoint: bind ?? directory.endpoint("control"),
     keys: keys?.coordinator,
     insecure,
   });
   const ends = new Ends(count);
   const workers = launchLocal({
-    ...{
-      count,
-      endpoint: server.endpoint,
-      directory,
-      verbose,
-      runOptions,
-      gpus,
-      maxRestarts,
-      locks,
-      patience,
-      adopted,
-    },
-    ...{ keys: keys?.worker, insecure },
+    ...{ ...options, endpoint: endpoint ?? server.endpoint, directory, runOptions, maxRestarts },
+    keys: keys?.worker,
     onEnd: (end) => ends.add(end),
   });
   const close = async () => {

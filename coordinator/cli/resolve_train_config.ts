@@ -1,19 +1,40 @@
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { type ResolvedConfig, resolveRunConfig } from "../../shared/config/resolve_run_config.ts";
-import { openRunDir } from "../../shared/run_dir.ts";
+import type { RunConfig } from "../../shared/config/run_config.ts";
+import { clearFalseStart, findRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
+import { type Environment, type Launch, readLaunch } from "../launch/environment.ts";
+
+/** What a command line means where it is given. */
+export interface TrainConfig extends ResolvedConfig {
+  /** Who has started this process. */
+  readonly launcher: Launch["launcher"];
+}
+
+export interface ResolveTrainOptions {
+  readonly otherNames?: readonly string[];
+  /** This process's environment unless a test gives another. */
+  readonly environment?: Environment;
+}
 
 /**
- * What `train WORDS` means. A resumed run goes on with the configuration it was started with; keys of the command line
- * stand above it.
+ * What `train WORDS` means: where no word decides how it is launched, the launcher's environment does. A resumed run goes on
+ * with the configuration it was started with; keys of the command line stand above it. `--init_from=auto` becomes `resume`
+ * where there is a run to resume, else `scratch`.
  */
 export async function resolveTrainConfig(
   words: readonly string[],
-  { otherNames = [] }: { otherNames?: readonly string[] } = {},
-): Promise<ResolvedConfig> {
+  { otherNames = [], environment = Deno.env.toObject() }: ResolveTrainOptions = {},
+): Promise<TrainConfig> {
   const first = await resolveRunConfig(words, { otherNames });
-  const { preset, config: { init_from, out_dir } } = first;
-  if (init_from !== "resume") return first;
-  const run = await openRunDir({ out_dir, preset });
+  const { preset } = first;
+  const { launcher, decides } = readLaunch(environment, { preset });
+  const launched = (resolved: ResolvedConfig) => launchedBy(decides, resolved);
+  const config = launched(first);
+  const run = await runToResume(config, preset);
+  if (run === null) {
+    const init_from = config.init_from === "auto" ? "scratch" : config.init_from;
+    return { ...first, config: { ...config, init_from }, launcher };
+  }
   const { overrides } = readOverrides(words, otherNames);
   const names = new Set(overrides.map(({ name }) => name));
   // One of the two that is given alone leaves the other open: the run's own may not go with it.
@@ -23,10 +44,33 @@ export async function resolveTrainConfig(
     ...open,
     ...overrides.map(({ name, value }) => keyWord(name, value)),
   ]);
-  const { config, given } = resolved;
   // The run's data are prepared already; other data are prepared anew, and refused unless they are the same.
-  const data_dir = given.has("data") && !given.has("data_dir") ? null : config.data_dir;
-  return { ...resolved, preset, config: { ...config, out_dir: run.path, data_dir } };
+  const data_dir = resolved.given.has("data") && !resolved.given.has("data_dir")
+    ? null
+    : resolved.config.data_dir;
+  const resumed = { ...launched(resolved), init_from: "resume", out_dir: run.path, data_dir };
+  return { ...resolved, preset, config: resumed, launcher };
+}
+
+/** The run that a configuration goes on with; null where it starts one. */
+async function runToResume(
+  { init_from, out_dir, node_rank }: RunConfig,
+  preset: string,
+): Promise<RunDir | null> {
+  if (init_from === "resume") return await openRunDir({ out_dir, preset });
+  if (init_from !== "auto") return null;
+  const found = await findRunDir({ out_dir, preset });
+  if (found === null && out_dir !== null && (node_rank ?? 0) === 0) await clearFalseStart(out_dir);
+  return found;
+}
+
+/** What the command line does not decide is the launcher's to say. */
+function launchedBy(decides: Launch["decides"], { config, given }: ResolvedConfig): RunConfig {
+  const isMet = given.has("rdzv_endpoint");
+  const open = Object.entries(decides).filter(([key, value]) =>
+    value !== undefined && !given.has(key) && !(isMet && key.startsWith("master_"))
+  );
+  return { ...config, ...Object.fromEntries(open) };
 }
 
 /** A key and its value as a word of the command line: `--reflex.heads=[2,2,2]`. */

@@ -5,6 +5,10 @@ import { defineCommand } from "./command.ts";
 import { describeDryRun } from "./dry_run.ts";
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { resolveTrainConfig } from "./resolve_train_config.ts";
+import type { RunConfig } from "../../shared/config/run_config.ts";
+import { requeue } from "../launch/requeue.ts";
+import { roleOf } from "../launch/role.ts";
+import { runNodeAgent } from "./node_agent.ts";
 import { describeTask, trainConsole } from "./train_console.ts";
 import { trainRun } from "./train_run.ts";
 
@@ -20,13 +24,16 @@ export const command = defineCommand({
   config: ["data", "model", "optimizer", "run", "evaluation", "system", "launch"],
   example: "lockstep train shakespeare-char --data=input.txt --max_iters=2000",
   async run({ options, words }) {
-    const { config, preset, notes } = await resolveTrainConfig(words, { otherNames });
+    const { config, preset, notes, launcher } = await resolveTrainConfig(words, { otherNames });
     for (const note of notes) console.error(`note ${note}`);
     if (options.dry_run) {
       console.log(await describeDryRun(config, { preset }));
       return 0;
     }
     const interrupt = interruptible();
+    if (await roleOf(config) === "node") {
+      return await asNode(config, interrupt).finally(() => interrupt.end());
+    }
     const shown = trainConsole(config);
     try {
       const result = await trainRun({ config, preset, observer: shown, signal: interrupt.signal });
@@ -34,6 +41,7 @@ export const command = defineCommand({
       if (result.task !== null) console.log(`\n${describeTask(result.task)}`);
       if (result.stopped) {
         console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(result.runDir)}`);
+        if (launcher === "slurm" && interrupt.isWarning) await requeueJob();
         return EXIT.interrupted;
       }
       console.log(`run directory: ${result.runDir}`);
@@ -55,33 +63,68 @@ export const command = defineCommand({
   },
 });
 
+/** Takes part in a run that another machine coordinates, to its end. */
+async function asNode(config: RunConfig, interrupt: Interrupt): Promise<number> {
+  const leaving = new AbortController();
+  // What Slurm warns of is the coordinator's to act on: it sends everybody home.
+  interrupt.signal.addEventListener("abort", () => interrupt.isWarning || leaving.abort());
+  const say = (sentence: string) => {
+    if (!config.quiet || sentence.startsWith("warning")) console.error(sentence);
+  };
+  await runNodeAgent({ config, signal: leaving.signal, say });
+  return leaving.signal.aborted ? EXIT.interrupted : 0;
+}
+
 /** Options of the command itself, for the hint of the nearest name. */
 const otherNames = ["dry_run"];
 
-/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass on the same, in ms. */
+/** What a person or a launcher wants of a run that is under way. */
+interface Interrupt {
+  readonly signal: AbortSignal;
+  /** Whether it was SIGUSR1, by which Slurm tells that the job's time is nearly over. */
+  readonly isWarning: boolean;
+  end(): void;
+}
+
+/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass it on, in ms. */
 const ECHO_MS = 200;
 
-/** Ctrl-C and SIGTERM: the first ends the run after the step under way, the second at once. */
-function interruptible(): { signal: AbortSignal; end(): void } {
+/** Ctrl-C, SIGTERM and SIGUSR1: the first ends the run after the step under way, the second at once. */
+function interruptible(): Interrupt {
   const controller = new AbortController();
-  let began = 0;
-  const listener = () => {
-    if (controller.signal.aborted) {
-      if (performance.now() - began > ECHO_MS) Deno.exit(EXIT.interrupted);
-      return;
-    }
-    began = performance.now();
-    console.error("\ninterrupted: finishing the step and saving; once more ends at once");
-    controller.abort();
-  };
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) Deno.addSignalListener(signal, listener);
+  const signals = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
+  let isWarning = false;
+  let began = -Infinity;
+  const listeners = signals.map((signal) => {
+    const listener = () => {
+      if (controller.signal.aborted) {
+        const isRepeated = signal === "SIGUSR1" || performance.now() - began < ECHO_MS; // Slurm repeats its warning
+        if (isRepeated) return;
+        Deno.exit(EXIT.interrupted);
+      }
+      began = performance.now();
+      console.error("\ninterrupted: finishing the step and saving; once more ends at once");
+      isWarning = signal === "SIGUSR1";
+      controller.abort();
+    };
+    Deno.addSignalListener(signal, listener);
+    return { signal, listener };
+  });
   return {
     signal: controller.signal,
+    get isWarning() {
+      return isWarning;
+    },
     end() {
-      for (const signal of signals) Deno.removeSignalListener(signal, listener);
+      for (const { signal, listener } of listeners) Deno.removeSignalListener(signal, listener);
     },
   };
+}
+
+async function requeueJob(): Promise<void> {
+  const problem = await requeue(Deno.env.toObject());
+  if (problem === null) console.log("the job is in the queue again, and will go on from here");
+  else console.error(`warning the job was not put back into the queue: ${problem}`);
 }
 
 function resumeCommand(runDir: string): string {

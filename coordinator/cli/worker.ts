@@ -54,9 +54,12 @@ export const command = defineCommand({
       help:
         "A file to lock by a worker that waits for another coordinator when the one that started it is gone",
     }),
-    patience: wholeNumber(1).default(300).register(about, {
+    patience: optional(wholeNumber(1)).default(null).register(about, {
       unit: "seconds",
-      help: "How long to wait for a coordinator, unless this worker ends with the one that started it",
+      help: "How long to wait for a coordinator; none is 300, or not at all for one that started this worker",
+    }),
+    config_hash: optional(text("a hash")).default(null).register(about, {
+      help: "What the run's configuration must hash to, for nodes that were all given the same one",
     }),
     verbose: truth().default(false).register(about, { help: "Print the stack of an unexpected error" }),
   },
@@ -72,10 +75,12 @@ export const command = defineCommand({
     const keys = await readKeys(options.keys, parent);
     const isOwn = data_endpoint !== null; // of the coordinator that started this worker
     if (isOwn && parent !== null) endWithParent(parent, data_endpoint);
+    const patience = options.patience ?? (isOwn ? null : PATIENCE_S);
     const directory = isOwn ? null : createIpcDirectory();
     const id = options.id ?? `${hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-").slice(0, 100)}-${Deno.pid}`;
     const leaving = new AbortController();
     Deno.addSignalListener("SIGTERM", () => leaving.abort());
+    Deno.addSignalListener("SIGUSR1", () => {}); // Slurm warns all processes of a job; the coordinator acts on it
     if (outlives !== null && holdLock(outlives) === null) throw duplicate(id);
     const faults = faultsOf(id);
     const reducing = new CollectiveClient();
@@ -92,7 +97,8 @@ export const command = defineCommand({
           }
           : undefined,
         endpoint: data_endpoint ?? directory?.endpoint("data") ?? null,
-        patienceMs: !isOwn ? 1_000 * options.patience : undefined,
+        patienceMs: patience === null ? undefined : 1_000 * patience,
+        configHash: options.config_hash ?? undefined,
         reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
       });
     } finally {
@@ -101,6 +107,9 @@ export const command = defineCommand({
     return 0;
   },
 });
+
+/** A worker that somebody has started by hand waits so long for a coordinator, in seconds. */
+const PATIENCE_S = 300;
 
 function duplicate(id: string): LockstepError {
   return new LockstepError("E_DUPLICATE_ID", `Cannot start ${id} as it runs already on this machine`);

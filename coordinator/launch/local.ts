@@ -3,6 +3,7 @@ import { encodeKeys, type MemberKeys } from "../../shared/keys.ts";
 import { programArguments } from "../../shared/own_process.ts";
 import { isRunning, type LocalRecord } from "./members_file.ts";
 import type { IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
+import type { WorkerOutput } from "./worker_output.ts";
 
 /** A worker's process has ended before it should. */
 export interface WorkerEnd {
@@ -11,6 +12,15 @@ export interface WorkerEnd {
   readonly how: string;
   /** Whether it is started again. */
   readonly restarts: boolean;
+  /** Its exit status; null for a signal, and where another process has started it. */
+  readonly code: number | null;
+}
+
+/** How a process has ended. */
+interface ProcessEnd {
+  /** In words. */
+  readonly how: string;
+  readonly code: number | null;
 }
 
 /** The worker processes of one machine. */
@@ -37,6 +47,18 @@ export interface LaunchOptions {
   readonly verbose: boolean;
   /** How often a worker that ends before it should is started again. */
   readonly maxRestarts: number;
+  /** Whether a worker that ends so is not started again; never where it is not given. */
+  isFinal?(code: number | null): boolean;
+  /** What the workers' names begin with. */
+  readonly prefix?: string;
+  /** The first worker's index among those of this machine. */
+  readonly firstLocalRank?: number;
+  /** Further words of their command. */
+  readonly words?: readonly string[];
+  /** Further variables of their environment. */
+  environment?(localRank: number): Record<string, string>;
+  /** Where their standard error goes. */
+  readonly output?: WorkerOutput;
   onEnd(end: WorkerEnd): void;
   /** Where workers that live on without this process, and wait for another coordinator, lock a file each; without it they don't. */
   readonly locks?: string;
@@ -55,12 +77,13 @@ const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sy
 
 /** Lines of a worker's stderr that are kept to explain its death. */
 const KEPT_LINES = 20;
+/** Of a line without an end so much is kept, in characters. */
+const LONGEST_LINE = 100_000;
 
 /** A worker's process: one that this process has started, or one that an earlier coordinator has left. */
 interface LocalProcess {
   readonly pid: number;
-  /** How it ended. */
-  readonly ended: Promise<string>;
+  readonly ended: Promise<ProcessEnd>;
   kill(): void;
 }
 
@@ -71,25 +94,26 @@ interface LocalProcess {
  * interrupt from the terminal means to them is decided here.
  */
 export function launchLocal(options: LaunchOptions): LocalWorkers {
-  const { count, maxRestarts, onEnd, adopted = [] } = options;
-  const ids = Array.from({ length: count }, (_, i) => `worker-${i}`);
+  const { count, maxRestarts, onEnd, adopted = [], prefix = "", firstLocalRank = 0 } = options;
+  const ids = Array.from({ length: count }, (_, i) => `${prefix}worker-${i}`);
   const processes = new Map<string, LocalProcess>();
   let ending = false;
   const run = (process: LocalProcess, { id, localRank, restartsLeft }: Place) => {
     processes.set(id, process);
-    process.ended.then((how) => {
+    process.ended.then(({ how, code }) => {
       if (ending) return;
-      const restarts = restartsLeft > 0;
-      onEnd({ id, how, restarts });
-      if (restarts) {
-        run(start(id, { ...options, localRank }), { id, localRank, restartsLeft: restartsLeft - 1 });
-      }
+      const restarts = restartsLeft > 0 && !options.isFinal?.(code);
+      onEnd({ id, how, restarts, code });
+      if (!restarts) return;
+      const attempt = maxRestarts - restartsLeft + 1;
+      run(start(id, { ...options, localRank, attempt }), { id, localRank, restartsLeft: restartsLeft - 1 });
     });
   };
   if (options.locks !== undefined) Deno.mkdirSync(options.locks, { recursive: true });
-  for (const [localRank, id] of ids.entries()) {
+  for (const [index, id] of ids.entries()) {
+    const localRank = firstLocalRank + index;
     const left = adopted.find((record) => record.id === id && isRunning(record));
-    const process = left === undefined ? start(id, { ...options, localRank }) : adopt(left);
+    const process = left === undefined ? start(id, { ...options, localRank, attempt: 0 }) : adopt(left);
     run(process, { id, localRank, restartsLeft: maxRestarts });
   }
   const ended = () => Promise.all([...processes.values()].map((process) => process.ended));
@@ -130,11 +154,11 @@ interface Place {
 const WATCH_MS = 250;
 
 function adopt(record: LocalRecord): LocalProcess {
-  const { promise: ended, resolve } = Promise.withResolvers<string>();
+  const { promise: ended, resolve } = Promise.withResolvers<ProcessEnd>();
   const timer = setInterval(() => {
     if (isRunning(record)) return;
     clearInterval(timer);
-    resolve(`process ${record.pid} ended`);
+    resolve({ how: `process ${record.pid} ended`, code: null });
   }, WATCH_MS);
   return { pid: record.pid, ended, kill: () => void (isRunning(record) && kill(record.pid)) };
 }
@@ -165,10 +189,17 @@ function start(
     patience,
     runOptions = [],
     gpus = [],
+    words: more = [],
+    environment,
+    output,
+    attempt,
   }: LaunchOptions & {
     localRank: number;
+    attempt: number;
   },
 ): LocalProcess {
+  const log = output?.fileOf(id, attempt) ?? null;
+  const isPiped = locks === undefined;
   const words = [
     `--endpoint=${endpoint}`,
     locks === undefined ? `--data-endpoint=${directory.endpoint(id)}` : `--outlives=${lockOf(locks, id)}`,
@@ -178,17 +209,24 @@ function start(
     ...(insecure ? ["--insecure"] : []),
     ...(patience === undefined ? [] : [`--patience=${patience}`]),
     ...(verbose ? ["--verbose"] : []),
+    ...more,
   ];
-  const child = new Deno.Command(Deno.execPath(), {
-    args: programArguments(["worker", ...words], { permissions: PERMISSIONS, runOptions }),
-    env: gpuEnvironment(gpus, localRank),
+  const args = programArguments(["worker", ...words], { permissions: PERMISSIONS, runOptions });
+  // A pipe that nobody reads any more would end a worker that outlives this process: it writes to a file by itself.
+  const [command, ...given] = isPiped || log === null
+    ? [Deno.execPath(), ...args]
+    : ["/bin/sh", "-c", 'exec 2>>"$0"; exec "$@"', log, Deno.execPath(), ...args];
+  const child = new Deno.Command(command, {
+    args: given,
+    env: { ...gpuEnvironment(gpus, localRank), ...environment?.(localRank) },
     detached: true,
     stdin: "piped", // carries the keys, and its end tells the worker that this process is gone
     stdout: "null",
-    stderr: locks === undefined ? "piped" : "inherit", // a pipe that nobody reads any more would end it
+    stderr: isPiped ? "piped" : "inherit",
   }).spawn();
   if (keys !== undefined) handOver(child, keys);
-  return { pid: child.pid, ended: endOf(child, locks === undefined), kill: () => kill(child.pid) };
+  const lines = isPiped ? keepStderr(child.stderr, output?.sinkOf(id, log)) : Promise.resolve([]);
+  return { pid: child.pid, ended: endOf(child, lines), kill: () => kill(child.pid) };
 }
 
 /** Keys go through a pipe, as others can see a process's words and environment. */
@@ -198,19 +236,31 @@ async function handOver({ stdin }: Deno.ChildProcess, keys: MemberKeys): Promise
   writer.releaseLock();
 }
 
-async function endOf(child: Deno.ChildProcess, isPiped: boolean): Promise<string> {
-  const lines = isPiped ? keepStderr(child.stderr) : [];
+async function endOf(child: Deno.ChildProcess, lines: Promise<string[]>): Promise<ProcessEnd> {
   const { code, signal } = await child.status;
   const how = signal === null ? `exit status ${code}` : `signal ${signal}`;
   const last = (await lines).at(-1);
-  return `process ${child.pid} ended with ${how}${last === undefined ? "" : `; it said last: ${last}`}`;
+  const said = last === undefined ? "" : `; it said last: ${last}`;
+  return { how: `process ${child.pid} ended with ${how}${said}`, code: signal === null ? code : null };
 }
 
-/** Reads a worker's stderr, and resolves to its last lines when it ends. */
-async function keepStderr(stream: ReadableStream<Uint8Array>): Promise<string[]> {
-  let text = "";
+/** Reads a worker's stderr, passes each line on, and resolves to its last lines when it ends. */
+async function keepStderr(
+  stream: ReadableStream<Uint8Array>,
+  sink?: (line: string) => void,
+): Promise<string[]> {
+  const kept: string[] = [];
+  let rest = "";
+  const take = (line: string) => {
+    sink?.(line);
+    if (line.trim() !== "") kept.push(line);
+    if (kept.length > KEPT_LINES) kept.shift();
+  };
   for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    text = (text + chunk).split("\n").slice(-KEPT_LINES).join("\n");
+    const lines = (rest + chunk).split("\n");
+    rest = (lines.pop() ?? "").slice(-LONGEST_LINE);
+    lines.forEach(take);
   }
-  return text.split("\n").filter((line) => line.trim() !== "");
+  if (rest !== "") take(rest);
+  return kept;
 }

@@ -15,6 +15,10 @@ export interface Guard {
 export interface Rendezvous {
   /** The coordinator's ZeroMQ endpoint; undefined for a socket that only this user can reach. */
   readonly endpoint: string | undefined;
+  /** Where the coordinator listens: as above, or on all of its machine's addresses where that is a name. */
+  readonly bind: string | undefined;
+  /** The host and the port as given; null with no endpoint. */
+  readonly at: { readonly host: string; readonly port: number } | null;
   /** Whether workers may join that this coordinator has not started, and outlive it. */
   readonly isElastic: boolean;
   readonly minNodes: number;
@@ -36,8 +40,12 @@ export function rendezvousOf(
     );
   }
   const meets = rdzv_endpoint ?? (maxNodes > 1 ? `${master_addr ?? "127.0.0.1"}:${master_port}` : null);
+  const endpoint = meets === null ? undefined : rendezvousEndpoint(meets, { keys: keys !== null, insecure });
+  const at = endpoint === undefined ? null : partsOf(endpoint);
   return {
-    endpoint: meets === null ? undefined : rendezvousEndpoint(meets, { keys: keys !== null, insecure }),
+    endpoint,
+    bind: at !== null && isName(at.host) ? `tcp://*:${at.port}` : endpoint,
+    at,
     isElastic: maxNodes > 1,
     minNodes,
     maxNodes,
@@ -63,7 +71,17 @@ export function rendezvousEndpoint(
   if (keys || insecure) return `tcp://${host}:${port}`;
   throw new LockstepError(
     "E_KEY",
-    `Cannot listen on ${given} without keys as other machines reach it: make some with lockstep keygen and give them ` +
+    `Cannot meet at ${given} without keys as other machines reach it: make some with lockstep keygen and give them ` +
       `with --keys, or use 127.0.0.1:${port}`,
   );
+}
+
+function partsOf(endpoint: string): { host: string; port: number } {
+  const end = endpoint.lastIndexOf(":");
+  return { host: endpoint.slice("tcp://".length, end), port: Number(endpoint.slice(end + 1)) };
+}
+
+/** libzmq can connect to a name, and not listen on one. */
+function isName(host: string): boolean {
+  return /[A-Za-z]/.test(host) && !host.startsWith("[");
 }

@@ -16,8 +16,8 @@ import { fileURLToPath } from "node:url";
 const SOURCES = fileURLToPath(new URL("../..", import.meta.url));
 const CONFIG = join(SOURCES, "deno.json");
 
-/** Signals that end a program; what else a terminal or a scheduler sends is not for it. */
-const PASSED_ON = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
+/** Signals that end a run, Slurm's warning among them. */
+const PASSED_ON = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"]);
 
 /**
  * The permissions and the environment of the task that `deno task` has for these words.

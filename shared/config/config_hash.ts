@@ -10,6 +10,11 @@ export function configHash(config: RunConfig): string {
   return canonicalHash(Object.fromEntries(numericsOf(config)));
 }
 
+/** As {@link configHash}, of what a command line asks for: what follows from the data is left out. */
+export function askedHash(config: RunConfig): string {
+  return canonicalHash(Object.fromEntries([...numericsOf(config)].filter(([name]) => name !== "vocab_size")));
+}
+
 /** The keys that enter {@link configHash} and their values, as far as they decide anything. */
 export function numericsOf(config: RunConfig): Map<string, unknown> {
   const values = flattenValues({ ...config, lr_decay_iters: decayIters(config) }, "configuration");

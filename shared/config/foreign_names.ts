@@ -12,7 +12,7 @@ export interface ForeignName {
 }
 
 const metrics = "metrics are in the run's metrics.jsonl";
-const log = "every process writes to the run's log.jsonl";
+const log = "every process writes to the run's log.jsonl, and workers where --log_dir says";
 const rendezvous = "workers meet at their coordinator, see --rdzv_endpoint";
 const processes = "workers are always processes of their own";
 const sample = (name: string) => `it belongs to another command: lockstep sample RUN --${name}=…`;
@@ -52,9 +52,7 @@ export const foreignNames: ReadonlyMap<string, ForeignName> = new Map<string, Fo
   }],
   ["start_method", { from: "torchrun", verdict: "ignored", reason: processes }],
   ["role", { from: "torchrun", verdict: "ignored", reason: "all workers have one role" }],
-  ["log_dir", { from: "torchrun", verdict: "ignored", reason: log }],
   ["redirects", { from: "torchrun", verdict: "ignored", reason: log }],
-  ["tee", { from: "torchrun", verdict: "ignored", reason: log }],
   ["local_ranks_filter", { from: "torchrun", verdict: "ignored", reason: log }],
   ["logs_specs", { from: "torchrun", verdict: "ignored", reason: log }],
   ["numa_binding", {

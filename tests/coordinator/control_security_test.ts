@@ -107,6 +107,19 @@ zmqTest(
     }),
 );
 
+zmqTest(
+  "openControlClient() says so where whoever listens has other keys than were given",
+  () =>
+    guarded(async ({ keys, join }) => {
+      const { coordinator } = makeRunKeys().worker;
+      const client = await join("w", { ...keys.worker, coordinator });
+      await assert.rejects(client.receive(), {
+        code: "E_KEY",
+        message: /does not prove that it is that run's/,
+      });
+    }),
+);
+
 zmqTest("openControlClient() with keys says so where the coordinator uses none", async () => {
   const server = await openControlServer({ endpoint: TCP, insecure: true });
   const client = await openControlClient(server.endpoint, { id: "w", keys: makeRunKeys().worker });

@@ -141,7 +141,9 @@ zmqTest("openControlServer() names an endpoint that it cannot bind", async () =>
   const server = await openControlServer({ endpoint: TCP, insecure: true });
   await assert.rejects(openControlServer({ endpoint: server.endpoint, insecure: true }), {
     code: "E_ZMQ",
-    message: `Cannot bind a socket to ${server.endpoint}: Address already in use`,
+    message:
+      `Cannot listen on ${server.endpoint} as another program does, the port is in use: end it, or choose ` +
+      "another port with --rdzv_endpoint or --master_port",
   });
   await server.close();
 });

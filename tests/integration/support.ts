@@ -40,6 +40,12 @@ export interface StartOptions {
   readonly longestMs?: number;
   /** Whether it leads a process group, as a shell's job does: `interrupt` reaches all that is in it. */
   readonly job?: boolean;
+  /** The program's file, where another copy of it is meant. */
+  readonly program?: string;
+  /** Where it runs, below the sandbox's folder. */
+  readonly cwd?: string;
+  /** A command that runs the program, such as `ip netns exec NAME`. */
+  readonly through?: readonly string[];
 }
 
 /** A folder of a test's own: where programs run, and all that they leave. */
@@ -55,10 +61,13 @@ export class Sandbox {
 
   /** Starts `mod.ts` with `words` in this folder. */
   start(words: readonly string[], options: StartOptions = {}): Program {
-    const { permissions = ["-A"], env = {}, job = false, longestMs = LONGEST_MS } = options;
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-prompt", ...permissions, PROGRAM, ...words],
-      cwd: this.dir,
+    const { permissions = ["-A"], env = {}, job = false, longestMs = LONGEST_MS, through = [] } = options;
+    const { program: file = PROGRAM, cwd = "." } = options;
+    const run = ["run", "--quiet", "--no-prompt", ...permissions, file, ...words];
+    const [command, ...args] = [...through, Deno.execPath(), ...run];
+    const child = new Deno.Command(command, {
+      args,
+      cwd: this.path(cwd),
       env: { NO_COLOR: "1", TMPDIR: this.temporary, ...env },
       detached: job,
       stdin: "null",

@@ -2,8 +2,9 @@ import { about, optional, path, text, truth, wholeNumber, wordOr } from "../kind
 
 /** Keys of a run: where it starts, where it writes, what it keeps and prints. */
 export const runKeys = {
-  init_from: wordOr(["scratch", "resume"], path("weights")).default("scratch").register(about, {
-    help: "Start from new weights, from out_dir's newest checkpoint, or from weights in safetensors",
+  init_from: wordOr(["scratch", "resume", "auto"], path("weights")).default("scratch").register(about, {
+    help:
+      "Start from new weights, from out_dir's newest checkpoint, from either as there is one (auto), or from weights in safetensors",
   }),
   out_dir: optional(text("a folder")).default(null).register(about, {
     help: "The run's folder; none is out/PRESET, or the next free out/PRESET-2 …",

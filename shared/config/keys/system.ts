@@ -73,6 +73,16 @@ export const launchKeys = {
   node_rank: optional(wholeNumber(0)).default(null).register(about, {
     help: "This machine's index, counted from 0; none asks the launcher's environment, else 0",
   }),
+  local_rank: optional(wholeNumber(0)).default(null).register(about, {
+    help: "This process's index among those that a launcher has started on one machine: which GPU it takes",
+  }),
+  log_dir: optional(text("a folder")).default(null).register(about, {
+    help:
+      "Where the standard error of each worker goes, ID/ATTEMPT/stderr.log; none shows that of other nodes",
+  }),
+  tee: choice(["0", "1", "2", "3"]).default("0").register(about, {
+    help: "With log_dir, what is shown too, as torchrun's: 2 or 3 for the standard error of the workers",
+  }),
   min_workers: wholeNumber(1).default(1).register(about, {
     unit: "workers",
     help: "With fewer workers than these a run waits for others",

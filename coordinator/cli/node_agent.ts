@@ -1,0 +1,133 @@
+import { join } from "node:path";
+import { askedHash } from "../../shared/config/config_hash.ts";
+import type { RunConfig } from "../../shared/config/run_config.ts";
+import { EXIT, isErrorCode, LockstepError } from "../../shared/errors.ts";
+import { keyFileName, readMemberKeys } from "../../shared/key_files.ts";
+import type { MemberKeys } from "../../shared/keys.ts";
+import { resolveHost } from "../../shared/resolve_host.ts";
+import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
+import { chooseEngine } from "../../worker/engines/choose_engine.ts";
+import { fetchEngine } from "../../worker/engines/fetch_engine.ts";
+import { launchLocal, type LocalWorkers, type WorkerEnd } from "../launch/local.ts";
+import { nodeOutput, workerEnvironment } from "../launch/node.ts";
+import { rendezvousOf } from "../launch/rendezvous.ts";
+import { unknownHost } from "../launch/role.ts";
+import { chooseWorkers } from "./choose_workers.ts";
+
+export interface NodeAgentOptions {
+  readonly config: RunConfig;
+  /** Ends the node's workers: they leave the run. */
+  readonly signal: AbortSignal;
+  /** Tells a person. */
+  say(sentence: string): void;
+}
+
+/**
+ * A node of a run that is coordinated on another machine: starts this machine's workers, which join there, starts those
+ * again that die, and ends with the run. Rejects with what its workers were refused for (E_KEY, E_RUN, E_VERSION,
+ * E_CONFIG_HASH, E_TOO_FEW …), E_RDZV where the coordinator's host has no address, E_WORKER_DIED where none is left.
+ */
+export async function runNodeAgent({ config, signal, say }: NodeAgentOptions): Promise<void> {
+  const { endpoint, at } = rendezvousOf(config);
+  if (endpoint === undefined || at === null) throw new RangeError("a node needs a run to join");
+  const { engine, device, max_restarts, patience, insecure, verbose, rdzv_id } = config;
+  const chosen = await chooseEngine({ engine, device });
+  const { count, gpus, reason } = chooseWorkers(config, chosen);
+  const runOptions = await fetchEngine(chosen.name);
+  const keys = insecure ? undefined : await awaitKeys(config.keys ?? "", { patience, signal });
+  const name = config.node_rank === null ? `node-${Deno.pid}` : `node${config.node_rank}`;
+  say(`${name}: ${count} worker${count === 1 ? "" : "s"} (${reason}) join ${at.host}:${at.port}`);
+  const directory = createIpcDirectory();
+  const ends = new Ends(count, say);
+  const workers = launchLocal({
+    ...{ count, endpoint, directory, keys, insecure, verbose, runOptions, gpus, patience },
+    prefix: `${name}-`,
+    firstLocalRank: config.local_rank ?? 0,
+    maxRestarts: max_restarts,
+    isFinal: (code) => code !== null,
+    words: [
+      `--config_hash=${askedHash(config)}`,
+      ...(rdzv_id === null ? [] : [`--rdzv_id=${rdzv_id}`]),
+    ],
+    output: nodeOutput(config),
+    environment: (localRank) => workerEnvironment(config, { localRank, count }),
+    onEnd: (end) => ends.add(end),
+  });
+  const leave = () => leaveRun(workers);
+  signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  try {
+    await ends.all;
+  } catch (error) {
+    await workers.kill();
+    const isLost = error instanceof LockstepError && error.code === "E_TOO_FEW";
+    throw isLost && (await resolveHost(at.host)).length === 0 ? unknownHost(at.host, patience) : error;
+  } finally {
+    signal.removeEventListener("abort", leave);
+    directory.remove();
+  }
+}
+
+/** SIGTERM lets a worker tell that it leaves. */
+function leaveRun({ pids }: LocalWorkers): void {
+  for (const pid of pids.values()) {
+    try {
+      Deno.kill(pid, "SIGTERM");
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+/** How often keys are looked for that the coordinator makes on a disk that all nodes share, in ms. */
+const LOOK_MS = 200;
+
+async function awaitKeys(
+  path: string,
+  { patience, signal }: { patience: number; signal: AbortSignal },
+): Promise<MemberKeys> {
+  const isThere = () => Deno.stat(join(path, keyFileName("worker"))).then(() => true, () => false);
+  for (const end = Date.now() + 1_000 * patience; Date.now() < end && !signal.aborted;) {
+    if (await isThere()) break;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  return await readMemberKeys(path, "worker");
+}
+
+/** The ends of a node's workers: fulfilled once the run has sent all of them home, rejected once one was refused. */
+class Ends {
+  readonly #all = Promise.withResolvers<void>();
+
+  constructor(private running: number, private readonly say: (sentence: string) => void) {}
+
+  get all(): Promise<void> {
+    return this.#all.promise;
+  }
+
+  add({ id, how, restarts, code }: WorkerEnd): void {
+    if (code === 0) return this.#settle(() => this.#all.resolve());
+    if (restarts) return this.say(`warning ${id} is started again: ${how}`);
+    if (code !== null) return this.#all.reject(refusalOf(id, { how, code }));
+    this.say(`warning ${id} is gone, and not started again: ${how}`);
+    const error = new LockstepError(
+      "E_WORKER_DIED",
+      `Cannot go on: ${id}, this node's last worker, is gone: ${how}`,
+    );
+    this.#settle(() => this.#all.reject(error));
+  }
+
+  #settle(end: () => void): void {
+    this.running--;
+    if (this.running === 0) end();
+  }
+}
+
+/** What a worker said that it ended for. */
+function refusalOf(id: string, { how, code }: { how: string; code: number }): LockstepError {
+  const [, name, message] = /\berror (E_\w+): (.*)$/s.exec(how) ?? [];
+  if (name !== undefined && isErrorCode(name)) return new LockstepError(name, message);
+  return new LockstepError(
+    code === EXIT.tryAgain ? "E_TOO_FEW" : "E_WORKER_DIED",
+    `Cannot go on as ${id} has ended: ${how}`,
+  );
+}
