@@ -38,13 +38,14 @@ export const command = defineCommand({
       return await asNode(config, interrupt).finally(() => interrupt.end());
     }
     const shown = trainConsole(config);
+    const isRequeued = () => launcher === "slurm" && interrupt.isWarning;
     try {
       const result = await trainRun({ config, preset, observer: shown, signal: interrupt.signal });
       shown.end();
       if (result.task !== null) console.log(`\n${describeTask(result.task)}`);
       if (result.stopped) {
         console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(result.runDir)}`);
-        if (launcher === "slurm" && interrupt.isWarning) await requeueJob();
+        if (isRequeued()) await requeueJob();
         return EXIT.interrupted;
       }
       console.log(`run directory: ${result.runDir}`);
@@ -58,6 +59,7 @@ export const command = defineCommand({
       const runDir = shown.resumable();
       if (runDir !== null) {
         console.error(`to go on from the last checkpoint: ${resumeCommand(runDir)}`);
+        if (isRequeued()) await requeueJob();
       }
       throw error;
     } finally {

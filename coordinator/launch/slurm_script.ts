@@ -1,0 +1,82 @@
+import { quoteWord, quoteWords } from "./quote_words.ts";
+
+/** What a batch script asks Slurm for; null leaves it to the cluster. */
+export interface SlurmOptions {
+  readonly job_name: string;
+  readonly nodes: number;
+  readonly ntasks_per_node: number;
+  readonly gpus_per_node: string | null;
+  readonly cpus_per_task: number | null;
+  readonly mem: string | null;
+  readonly time: string | null;
+  readonly partition: string | null;
+  readonly account: string | null;
+  readonly qos: string | null;
+  readonly constraint: string | null;
+  readonly array: string | null;
+  /** Where the job's output goes; Slurm fills in %j, and %A and %a of an array. */
+  readonly output: string;
+  readonly signal: string | null;
+  readonly requeue: boolean;
+}
+
+/** What a batch script runs. */
+export interface SlurmJob {
+  readonly options: SlurmOptions;
+  /** The folder it runs in, absolute: paths in `command` may be relative to it. */
+  readonly directory: string;
+  /** Variables of its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The program and its words. */
+  readonly command: readonly string[];
+  /** Whether the run goes on without a node that is lost, as with `--nnodes=1:2`. */
+  readonly elastic: boolean;
+}
+
+/**
+ * The batch script of a job, which `sbatch` takes as it is: one step that runs `command` once a task. Whoever keeps the
+ * script can change and submit it again.
+ */
+export function renderSlurmScript({ options, directory, environment, command, elastic }: SlurmJob): string {
+  const step = ["srun", ...stepOptions(options.cpus_per_task, elastic)].join(" ");
+  return [
+    "#!/bin/sh",
+    ...directives(options, { directory, elastic }).map((directive) => `#SBATCH ${directive}`),
+    "",
+    ...Object.entries(environment).map(([name, value]) => `export ${name}=${quoteWord(value)}`),
+    `${step} \\\n  ${quoteWords(command)}`,
+    "",
+  ].join("\n");
+}
+
+function directives(
+  options: SlurmOptions,
+  { directory, elastic }: { directory: string; elastic: boolean },
+): string[] {
+  const { signal, requeue, output, ...asked } = options;
+  const named = Object.entries(asked).flatMap(([name, value]) =>
+    value === null ? [] : [`--${name.replaceAll("_", "-")}=${value}`]
+  );
+  return [
+    ...named,
+    `--chdir=${inQuotes(directory)}`,
+    `--output=${inQuotes(output)}`,
+    "--open-mode=append", // a job that comes back from the queue goes on writing where it was
+    ...(signal === null ? [] : [`--signal=${signal}`]),
+    requeue ? "--requeue" : "--no-requeue",
+    ...(elastic ? ["--no-kill"] : []),
+  ];
+}
+
+/** sbatch reads a directive's value to the next blank unless it stands in quotes. */
+function inQuotes(path: string): string {
+  return /[\s"\\#]/.test(path) ? `"${path.replaceAll(/["\\]/g, "\\$&")}"` : path;
+}
+
+/** Since 22.05 a step does not inherit --cpus-per-task. A node's end is the end of all unless the run survives it. */
+function stepOptions(cpus: number | null, elastic: boolean): string[] {
+  return [
+    ...(elastic ? ["--no-kill", "--kill-on-bad-exit=0", "--wait=0"] : ["--kill-on-bad-exit=1"]),
+    ...(cpus === null ? [] : [`--cpus-per-task=${cpus}`]),
+  ];
+}
