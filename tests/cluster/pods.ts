@@ -3,7 +3,7 @@
  * a manifest, as far as a run can see it. Needs root.
  */
 import assert from "node:assert/strict";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseAllDocuments } from "yaml";
 import { z } from "zod";
@@ -205,7 +205,7 @@ export class Cluster implements AsyncDisposable {
     const [{ env }] = this.#job.spec.template.spec.containers;
     return {
       ...{
-        PATH: "/opt/bin:/usr/bin:/bin:/usr/sbin",
+        PATH: "/opt/bin:/opt/deno:/usr/bin:/bin:/usr/sbin",
         HOME: "/home/lockstep",
         DENO_DIR: "/opt/cache",
         NO_COLOR: "1",
@@ -256,7 +256,7 @@ export class Cluster implements AsyncDisposable {
     }
     await Deno.writeTextFile(join(root, "etc/hosts"), "");
     await Deno.writeTextFile(join(root, "etc/nsswitch.conf"), "hosts: files\n");
-    await Deno.writeTextFile(join(root, "opt/bin/lockstep"), await launcher(), { mode: 0o755 });
+    await Deno.symlink("/opt/lockstep/deploy/lockstep.sh", join(root, "opt/bin/lockstep"));
     return root;
   }
 
@@ -288,15 +288,4 @@ export function end(program: Program, signal: "SIGKILL" | "SIGTERM"): void {
 /** `unshare` waits outside for the first process of the pod. */
 function firstProcess(program: Program): number | undefined {
   return program.children().at(0);
-}
-
-/** The image's `lockstep`: what deploy/npm/launcher.mjs becomes, without the Node that finds Deno. */
-async function launcher(): Promise<string> {
-  const { tasks } = z.object({ tasks: z.object({ cli: z.string() }) }).parse(
-    JSON.parse(await Deno.readTextFile(join(SOURCES, "deno.json"))),
-  );
-  const permissions = tasks.cli.split(" ").filter((word) => word.startsWith("--allow-")).join(" ");
-  const deno = `/opt/deno/${basename(Deno.execPath())}`;
-  return `#!/bin/sh\nexec ${deno} run --quiet --no-prompt --config=/opt/lockstep/deno.json --frozen ${permissions} ` +
-    `/opt/lockstep/mod.ts "$@"\n`;
 }
