@@ -51,8 +51,7 @@ export async function writeKeyFiles(folder: string, keys: RunKeys): Promise<stri
 
 /**
  * Reads the coordinator's keys from a file, or from its file in a folder. Throws E_KEY for a file that is not there, that
- * others than its owner may use (root's may be this user's
- * to read by its group), or that holds something else; no message repeats what it holds.
+ * others may use (see `isOthersToUse`), or that holds something else; no message repeats what it holds.
  */
 export async function readCoordinatorKeys(path: string): Promise<CoordinatorKeys> {
   const { file, text } = await readKeyFile(path, "coordinator");
@@ -86,10 +85,17 @@ function checkFile({ isFile, size, mode, uid }: Deno.FileInfo, path: string): vo
     new LockstepError("E_KEY", `Cannot use the keys in ${path} as ${reason}`);
   if (!isFile) throw refuse("it is no file");
   if (size > MAX_BYTES) throw refuse(`a file of keys has at most ${MAX_BYTES} bytes: this one has ${size}`);
-  const others = uid === 0 && Deno.uid() !== 0 ? OTHERS_OF_ROOTS : OTHERS;
-  if (mode !== null && (mode & others) !== 0) {
+  if (mode !== null && isOthersToUse({ mode, owner: uid, user: Deno.uid() })) {
     const given = (mode & 0o777).toString(8).padStart(4, "0");
     throw refuse(`others than its owner may use it (mode ${given}): run chmod 600 ${path}`);
   }
   if (uid !== null && uid !== Deno.uid() && uid !== 0) throw refuse("it belongs to another user");
+}
+
+/** Whether a file of keys is open to others than `user`, by its permissions; its owner is looked at elsewhere. */
+export function isOthersToUse(
+  { mode, owner, user }: { mode: number; owner: number | null; user: number | null },
+): boolean {
+  const others = owner === 0 && user !== 0 ? OTHERS_OF_ROOTS : OTHERS;
+  return (mode & others) !== 0;
 }
