@@ -254,3 +254,26 @@ Deno.test("doctor --alive tells at once whether a run goes on", async () => {
   assert.equal(dead.code, 1);
   assert.equal((await alive()).code, 2);
 });
+
+Deno.test("doctor --alive tells of a node that leads no run, by the file that its environment names", async () => {
+  await using box = await sandbox();
+  await writeKeyFiles(box.path("keys"), makeRunKeys());
+  const env = { LOCKSTEP_ALIVE_FILE: box.path("alive") };
+  const node = box.start([
+    "train",
+    ...TINY,
+    "--nproc_per_node=1",
+    "--nnodes=2",
+    "--node_rank=1",
+    "--keys=keys",
+    `--rdzv_endpoint=127.0.0.1:${freePort()}`,
+  ], { env });
+  await node.says("join 127.0.0.1");
+  const going = await box.run(["doctor", "--alive"], { env });
+  assert.deepEqual([going.code, going.err], [0, ""], going.out);
+  node.kill("SIGKILL");
+  await node.ended;
+  const ended = await box.run(["doctor", "--alive"], { env });
+  assert.equal(ended.code, 1);
+  assert.match(ended.out, /^not alive: the process that made .*alive has ended\n$/);
+});
