@@ -36,6 +36,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./inspect.ts"),
   },
   {
+    name: "doctor",
+    summary: "Look at all that a run needs, before it starts",
+    load: () => import("./doctor.ts"),
+  },
+  {
     name: "attach",
     summary: "Look at a run that goes on, and steer it, from a console",
     load: () => import("./attach.ts"),

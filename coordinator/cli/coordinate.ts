@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { aliveFileOf, keepAlive } from "../../shared/alive_file.ts";
 import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { realClock } from "../../shared/clock.ts";
 import { configHash } from "../../shared/config/config_hash.ts";
@@ -51,6 +52,7 @@ export async function coordinate(
   { config, workers, observer, signal, limit }: CoordinateOptions,
 ): Promise<RunResult> {
   const warn = (sentence: string) => observer.warn?.(sentence);
+  using _alive = keepAlive(aliveFileOf(dir.path));
   const epoch = claimEpoch(dir.path);
   const before = await readLedger(dir.path);
   for (const problem of before.problems) warn(`The ledger of ${dir.path} is not whole: ${problem}`);

@@ -129,10 +129,10 @@ nodesTest(
 nodesTest(
   "Ctrl-C ends a coordinator that waits for nodes, and a node that waits for a coordinator",
   async (nodes) => {
-    for (const node of [0, 1]) {
+    for (const [node, pauseMs] of [[0, 1_000], [1, 1_000], [1, 0]]) {
       const waiting = nodes.train(node, [...endpoint(nodes, { nodes: "2" }), "--nproc-per-node=1"]);
       await waiting.says(node === 0 ? "run in run0" : "1 worker");
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs)); // workers listen to signals, or not yet
       waiting.kill("SIGINT");
       refused(await waiting.ended, 130);
     }
