@@ -40,11 +40,16 @@ export const command = defineCommand({
     const shown = trainConsole(config);
     const isRequeued = () => launcher === "slurm" && interrupt.isWarning;
     try {
-      const result = await trainRun({ config, preset, observer: shown, signal: interrupt.signal });
+      const result = await trainRun({
+        ...{ config, preset, observer: shown, signal: interrupt.signal },
+        startedMs: 0, // the start of this process
+      });
       shown.end();
       if (result.task !== null) console.log(`\n${describeTask(result.task)}`);
       if (result.stopped) {
-        console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(result.runDir)}`);
+        const why = result.outOfTime ? `, as max_time (${config.max_time}) is over` : "";
+        console.log(`stopped after step ${result.step}${why}; to go on: ${resumeCommand(result.runDir)}`);
+        if (result.outOfTime) return EXIT.tryAgain;
         if (isRequeued()) await requeueJob();
         return EXIT.interrupted;
       }
