@@ -3,7 +3,7 @@ import { z } from "zod";
 import { about, optional, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { fileError } from "../../shared/files.ts";
-import { trainCommand } from "../launch/program_command.ts";
+import { programCommand } from "../launch/program_command.ts";
 import { nodeRange } from "../launch/rendezvous.ts";
 import { renderSlurmScript } from "../launch/slurm_script.ts";
 import { defineCommand } from "./command.ts";
@@ -77,13 +77,14 @@ export const command = defineCommand({
 const slurm: Launcher<Options> = {
   render(job, { dry_run: _, ...options }) {
     const { nodes, elastic } = nodesOf(job, options);
-    const { environment, words } = trainCommand();
+    const { environment, words } = programCommand();
     const { job_name, ...asked } = options;
     return renderSlurmScript({
       options: { job_name: job_name ?? job.preset, ...asked, nodes, output: outputOf(job, options) },
       directory: Deno.cwd(),
       environment,
-      command: [...words, ...job.words],
+      program: words,
+      words: ["train", ...job.words],
       elastic,
     });
   },

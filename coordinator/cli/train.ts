@@ -5,6 +5,7 @@ import { describeDryRun } from "./dry_run.ts";
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { resolveTrainConfig } from "./resolve_train_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import { onWarningSignal } from "../../shared/warning_signal.ts";
 import { requeue } from "../launch/requeue.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
@@ -87,29 +88,31 @@ interface Interrupt {
   end(): void;
 }
 
+const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
+
 /** Ctrl-C, SIGTERM and SIGUSR1: the first ends the run after the step under way, the second at once. */
 function interruptible(): Interrupt {
   const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
   let isWarning = false;
-  const listeners = signals.map((signal) => {
-    const listener = () => {
-      if (signal === "SIGUSR1" && controller.signal.aborted) return; // Slurm repeats it
-      if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
-      console.error("\ninterrupted: finishing the step and saving; once more ends at once");
-      isWarning = signal === "SIGUSR1";
-      controller.abort();
-    };
-    Deno.addSignalListener(signal, listener);
-    return { signal, listener };
+  const stop = () => {
+    console.error("\ninterrupted: finishing the step and saving; once more ends at once");
+    controller.abort();
+  };
+  const interrupted = () => controller.signal.aborted ? Deno.exit(EXIT.interrupted) : stop();
+  const endWarning = onWarningSignal(() => {
+    if (controller.signal.aborted) return; // Slurm repeats it
+    isWarning = true;
+    stop();
   });
+  for (const signal of INTERRUPTS) Deno.addSignalListener(signal, interrupted);
   return {
     signal: controller.signal,
     get isWarning() {
       return isWarning;
     },
     end() {
-      for (const { signal, listener } of listeners) Deno.removeSignalListener(signal, listener);
+      endWarning();
+      for (const signal of INTERRUPTS) Deno.removeSignalListener(signal, interrupted);
     },
   };
 }

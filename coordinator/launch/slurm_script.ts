@@ -23,36 +23,35 @@ export interface SlurmOptions {
 /** What a batch script runs. */
 export interface SlurmJob {
   readonly options: SlurmOptions;
-  /** The folder it runs in, absolute: paths in `command` may be relative to it. */
+  /** The folder it runs in, absolute: paths in `words` may be relative to it. */
   readonly directory: string;
   /** Variables of its environment. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The program and its words. */
-  readonly command: readonly string[];
+  /** How the program is called, and with which words. */
+  readonly program: readonly string[];
+  readonly words: readonly string[];
   /** Whether the run goes on without a node that is lost, as with `--nnodes=1:2`. */
   readonly elastic: boolean;
 }
 
 /**
- * The batch script of a job, which `sbatch` takes as it is: one step that runs `command` once a task. Whoever keeps the
+ * The batch script of a job, which `sbatch` takes as it is: one step that runs the program once a task. Whoever keeps the
  * script can change and submit it again.
  */
-export function renderSlurmScript({ options, directory, environment, command, elastic }: SlurmJob): string {
+export function renderSlurmScript(job: SlurmJob): string {
+  const { options, environment, program, words, elastic } = job;
   const step = ["srun", ...stepOptions(options.cpus_per_task, elastic)].join(" ");
   return [
     "#!/bin/sh",
-    ...directives(options, { directory, elastic }).map((directive) => `#SBATCH ${directive}`),
+    ...directives(job).map((directive) => `#SBATCH ${directive}`),
     "",
     ...Object.entries(environment).map(([name, value]) => `export ${name}=${quoteWord(value)}`),
-    `${step} \\\n  ${quoteWords(command)}`,
+    [step, quoteWords(program), quoteWords(words)].join(" \\\n  "),
     "",
   ].join("\n");
 }
 
-function directives(
-  options: SlurmOptions,
-  { directory, elastic }: { directory: string; elastic: boolean },
-): string[] {
+function directives({ options, directory, elastic }: SlurmJob): string[] {
   const { signal, requeue, output, ...asked } = options;
   const named = Object.entries(asked).flatMap(([name, value]) =>
     value === null ? [] : [`--${name.replaceAll("_", "-")}=${value}`]
