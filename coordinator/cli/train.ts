@@ -5,7 +5,7 @@ import { describeDryRun } from "./dry_run.ts";
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { resolveTrainConfig } from "./resolve_train_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
-import { onWarningSignal } from "../../shared/warning_signal.ts";
+import { type Interrupt, interruptible } from "./interrupt.ts";
 import { requeue } from "../launch/requeue.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
@@ -30,12 +30,13 @@ export const command = defineCommand({
       console.log(await describeDryRun(config, { preset }));
       return 0;
     }
-    const interrupt = interruptible();
+    const underSlurm = launcher === "slurm";
+    const interrupt = interruptible({ underSlurm });
     if (await roleOf(config) === "node") {
-      return await asNode(config, interrupt).finally(() => interrupt.end());
+      return await asNode(config, { interrupt, underSlurm }).finally(() => interrupt.end());
     }
     const shown = trainConsole(config);
-    const isRequeued = () => launcher === "slurm" && interrupt.isWarning;
+    const isRequeued = () => underSlurm && interrupt.isWarning;
     try {
       const result = await trainRun({ config, preset, observer: shown, signal: interrupt.signal });
       shown.end();
@@ -66,10 +67,13 @@ export const command = defineCommand({
 });
 
 /** Takes part in a run that another machine coordinates, to its end. */
-async function asNode(config: RunConfig, interrupt: Interrupt): Promise<number> {
+async function asNode(
+  config: RunConfig,
+  { interrupt, underSlurm }: { interrupt: Interrupt; underSlurm: boolean },
+): Promise<number> {
   const leaving = new AbortController();
-  // What Slurm warns of is the coordinator's to act on: it sends everybody home.
-  interrupt.signal.addEventListener("abort", () => interrupt.isWarning || leaving.abort());
+  // Slurm's signals reach all nodes: the coordinator saves with the members that it has, and sends everybody home.
+  interrupt.signal.addEventListener("abort", () => underSlurm || interrupt.isWarning || leaving.abort());
   const say = (sentence: string) => {
     if (!config.quiet || sentence.startsWith("warning")) console.error(sentence);
   };
@@ -79,43 +83,6 @@ async function asNode(config: RunConfig, interrupt: Interrupt): Promise<number> 
 
 /** Options of the command itself, for the hint of the nearest name. */
 const otherNames = ["dry_run"];
-
-/** What a person or a launcher wants of a run that is under way. */
-interface Interrupt {
-  readonly signal: AbortSignal;
-  /** Whether it was SIGUSR1, by which Slurm tells that the job's time is nearly over. */
-  readonly isWarning: boolean;
-  end(): void;
-}
-
-const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
-
-/** Ctrl-C, SIGTERM and SIGUSR1: the first ends the run after the step under way, the second at once. */
-function interruptible(): Interrupt {
-  const controller = new AbortController();
-  let isWarning = false;
-  const stop = () => {
-    console.error("\ninterrupted: finishing the step and saving; once more ends at once");
-    controller.abort();
-  };
-  const interrupted = () => controller.signal.aborted ? Deno.exit(EXIT.interrupted) : stop();
-  const endWarning = onWarningSignal(() => {
-    if (controller.signal.aborted) return; // Slurm repeats it
-    isWarning = true;
-    stop();
-  });
-  for (const signal of INTERRUPTS) Deno.addSignalListener(signal, interrupted);
-  return {
-    signal: controller.signal,
-    get isWarning() {
-      return isWarning;
-    },
-    end() {
-      endWarning();
-      for (const signal of INTERRUPTS) Deno.removeSignalListener(signal, interrupted);
-    },
-  };
-}
 
 async function requeueJob(): Promise<void> {
   const problem = await requeue(Deno.env.toObject());
