@@ -49,7 +49,7 @@ const options = {
   output: optional(text("a path")).default(null).register(about, {
     help: "Where output goes; none is out/PRESET-JOB.out, or in --out_dir",
   }),
-  signal: word("USR1@SECONDS", /^USR1@\d{1,5}$/).default("USR1@90").register(about, {
+  signal: word("USR1@SECONDS", /^(SIG)?USR1@\d{1,5}$/).default("USR1@90").register(about, {
     help:
       "How many seconds before its time is over the run saves and goes back into the queue; none lets it end",
   }),

@@ -1,3 +1,4 @@
+import { LockstepError } from "../../shared/errors.ts";
 import { quoteWord, quoteWords } from "./quote_words.ts";
 
 /** What a batch script asks Slurm for; null leaves it to the cluster. */
@@ -36,7 +37,7 @@ export interface SlurmJob {
 
 /**
  * The batch script of a job, which `sbatch` takes as it is: one step that runs the program once a task. Whoever keeps the
- * script can change and submit it again.
+ * script can change and submit it again. Throws E_CONFIG for a path that is more than one line.
  */
 export function renderSlurmScript(job: SlurmJob): string {
   const { options, environment, program, words, elastic } = job;
@@ -69,6 +70,12 @@ function directives({ options, directory, elastic }: SlurmJob): string[] {
 
 /** sbatch reads a directive's value to the next blank unless it stands in quotes. */
 function inQuotes(path: string): string {
+  if (/[\r\n]/.test(path)) {
+    throw new LockstepError(
+      "E_CONFIG",
+      `Cannot name ${JSON.stringify(path)} in a batch script as it must be one line: choose another path`,
+    );
+  }
   return /[\s"\\#]/.test(path) ? `"${path.replaceAll(/["\\]/g, "\\$&")}"` : path;
 }
 

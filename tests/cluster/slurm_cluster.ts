@@ -222,13 +222,13 @@ GresTypes=gpu
 ReturnToService=2
 SlurmdParameters=config_overrides
 SlurmdTimeout=5
-KillWait=3
+KillWait=5
 CompleteWait=0
 ${
     nodes.map((node, i) =>
       `NodeName=${node} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${
         ports[i]
-      } CPUs=4 Gres=gpu:${gpus.length}`
+      } CPUs=4 RealMemory=1024 Gres=gpu:${gpus.length}`
     )
       .join("\n")
   }
