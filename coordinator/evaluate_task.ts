@@ -44,5 +44,5 @@ export async function evaluateTask(options: EvaluateTaskOptions): Promise<TaskRe
 
 /** The task by which a run is judged at its end. */
 export function taskOf({ dataset }: Pick<RunConfig, "dataset">): string {
-  return dataset === "sort" ? "sort" : "perplexity";
+  return dataset === "text" ? "perplexity" : dataset;
 }

@@ -4,7 +4,6 @@ import type { Activity } from "./activity.ts";
 import { blame } from "./blame.ts";
 import { type MemberInfo, parseMemberInfo } from "./member_info.ts";
 import {
-  type Candidate,
   decide,
   eligible,
   type Membership,
@@ -20,7 +19,8 @@ import { Reception, type ReceptionOptions } from "./reception.ts";
 import { ReductionFailures } from "./reduction_failures.ts";
 import { Slowness } from "./slowness.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { WorkerStatus } from "./worker_status.ts";
+import { StateRelay } from "./state_relay.ts";
+import { statusOf, type WorkerStatus } from "./worker_status.ts";
 
 /** Where a coordinator is in a step. */
 export type CoordinatorPoint = "reduce" | "prepared" | "decided" | "commit";
@@ -33,6 +33,8 @@ export interface GroupOptions extends ReceptionOptions {
   readonly minMembers: number;
   /** How long it waits with fewer than that, in ms. */
   readonly patienceMs?: number;
+  /** True once somebody asked the run to end: no members are waited for any more. */
+  shouldStop?(): boolean;
   /** Whether workers may join that nobody here has started. */
   readonly takesOthers?: boolean;
   /** The workers that this coordinator has started; all where it is not given. */
@@ -47,8 +49,6 @@ export interface GroupOptions extends ReceptionOptions {
   readonly decided: StepDecision | null;
   /** The newest state that is stored; null where none is. */
   restore(): Promise<Snapshot | null>;
-  /** Told of what a person may want to change. */
-  warn?(sentence: string): void;
   /** Every decision, with its reason. */
   note(event: string, fields: Record<string, unknown>): void;
   /** Told of every point that is reached, before anything goes on: for faults that are to happen just there. */
@@ -99,6 +99,7 @@ export class Group {
   #firstRoster = Promise.withResolvers<MemberInfo>();
   #expected: number;
   #lastJoinAt: number;
+  readonly #relay = new StateRelay();
   readonly #failures = new ReductionFailures();
   readonly #slowness = new Slowness();
   /** What all members compute with. */
@@ -171,30 +172,19 @@ export class Group {
 
   /** Everyone who is in a session: the members by rank, then the others by name. */
   get workers(): readonly WorkerStatus[] {
-    const now = this.options.clock.now();
-    const { candidates } = this.#membership;
+    const now = this.now();
     const able = eligible(now, this.#membership);
-    const others = [...candidates.keys()].filter((id) => !this.ids.includes(id)).sort(byName);
+    const others = [...this.#membership.candidates.keys()].filter((id) => !this.ids.includes(id)).sort(
+      byName,
+    );
     return [...this.ids, ...others].flatMap((id) => {
-      const [peer, candidate] = [this.#reception.get(id), candidates.get(id)];
+      const [peer, candidate] = [this.#reception.get(id), this.#membership.candidates.get(id)];
       if (peer === undefined || candidate === undefined) return [];
-      const { hello: { host, pid }, cpuMs } = peer;
       const rank = this.ids.includes(id) ? this.#roster?.ids.indexOf(id) ?? null : null;
       const shards = rank === null ? [] : this.shards.get(id) ?? [];
-      const silentMs = candidate.inProcess ? 0 : now - candidate.heardAt;
-      const state = this.#stateOf(candidate, { rank, shards, isAble: able.includes(id) });
-      return [{ id, host, pid, rank, shards, state, silentMs, cpuMs }];
+      const { trains } = this.options;
+      return [statusOf({ peer, candidate, rank, shards, isAble: able.includes(id), trains, now })];
     });
-  }
-
-  #stateOf(
-    { loaded, suspected }: Candidate,
-    { rank, shards, isAble }: { rank: number | null; shards: readonly number[]; isAble: boolean },
-  ): WorkerStatus["state"] {
-    if (!loaded) return "loading";
-    if (suspected) return "suspected";
-    if (rank !== null) return shards.length > 0 || !this.options.trains ? "member" : "spare";
-    return isAble ? "standby" : "barred";
   }
 
   /** Does something with the members, to its end, whatever happens to them meanwhile. One thing at a time. */
@@ -462,7 +452,7 @@ export class Group {
     const generation = ++this.#generation;
     this.#rosters++;
     const donor = this.#snapshot === null ? stateful[0] ?? null : null;
-    this.#wanted.clear();
+    this.#relay.clear();
     this.#slowness.forget();
     this.#roster = {
       generation,
@@ -611,19 +601,15 @@ export class Group {
     if (roster === null || generation !== roster.generation || step !== this.#position.step) return;
     const at = { epoch: this.epoch, generation, step, index };
     if (roster.donor !== null) {
-      this.#wanted.set(index, [...this.#wanted.get(index) ?? [], peer.id]);
+      this.#relay.ask(index, peer.id);
       return this.send(roster.donor, { type: "SYNC_GET", ...at });
     }
     const bytes = this.#snapshot?.piece(index);
     if (bytes !== undefined) this.send(peer.id, { type: "SYNC_DATA", ...at, bytes });
   }
 
-  /** Who waits for a piece of the state, by its index. */
-  readonly #wanted = new Map<number, string[]>();
-
   #pass({ epoch, generation, step, index, bytes }: Message<Report, "SYNC_DATA">): void {
-    const waiting = this.#wanted.get(index) ?? [];
-    this.#wanted.delete(index);
+    const waiting = this.#relay.take(index);
     if (generation !== this.#generation) return;
     for (const id of waiting) this.send(id, { type: "SYNC_DATA", epoch, generation, step, index, bytes });
   }
@@ -671,6 +657,9 @@ export class Group {
   }
 
   #waitForMore(now: number): void {
+    if (this.options.shouldStop?.()) {
+      return this.fail(new LockstepError("E_INTERRUPTED", "The run was ended while it waited for workers"));
+    }
     const able = eligible(now, this.#membership).length;
     const since = this.#tooFewSince ?? now;
     const isDue = this.#rosters > 0 || now - this.#lastJoinAt > this.#lastCallMs || able >= this.#expected;

@@ -27,6 +27,8 @@ export interface ReceptionOptions {
   readonly files?: readonly DataFile[];
   /** A piece of one of them; empty after its end. */
   readData?(file: string, index: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Told of what a person may want to change. */
+  warn?(sentence: string): void;
   /** What was refused, and whose session is over. */
   note(event: string, fields: Record<string, unknown>): void;
 }
@@ -131,6 +133,7 @@ export class Reception {
     if (refusal !== null) {
       const { code, message } = refusal;
       note("refused", { id, code, message });
+      this.options.warn?.(`${id} takes no part: ${code}: ${message}`);
       server.send(id, { type: "ERROR", session: hello.session, seq: 0, ack: 0, code, message });
       return;
     }

@@ -8,6 +8,7 @@ const EXIT_BY_CODE = {
   E_PRESET: EXIT.usage,
   E_MODEL: EXIT.usage,
   E_WORLD_SIZE: EXIT.usage,
+  E_TASK: EXIT.usage,
   E_DATA: EXIT.failure,
   E_TOKEN: EXIT.failure,
   E_PICKLE: EXIT.failure,

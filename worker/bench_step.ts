@@ -3,6 +3,7 @@ import { createBatch } from "../shared/data/datasets/dataset.ts";
 import { CounterRandom } from "../shared/random.ts";
 import { stepScalars } from "../shared/schedule.ts";
 import { Arena } from "./arena.ts";
+import type { Device } from "./engines/engine.ts";
 import { openEngine } from "./engines/open_engine.ts";
 import { sliceRows } from "./engines/slices.ts";
 import { flopsPerToken } from "./flops.ts";
@@ -18,6 +19,8 @@ export interface StepBenchOptions {
   readonly batchSize: number;
   readonly length: number;
   readonly engine: string;
+  /** Left out, the engine takes what there is. */
+  readonly device?: Device;
   readonly threads: number;
 }
 
@@ -43,7 +46,7 @@ const OPTIMIZER = {
 };
 
 export async function prepareStepBench(options: StepBenchOptions): Promise<StepBench> {
-  const { config, batchSize, length, threads } = options;
+  const { config, batchSize, length, device, threads } = options;
   const model = await loadModel(config, null);
   const n = model.size;
   const sliced = sliceRows({ batchSize, length }) < batchSize;
@@ -55,7 +58,7 @@ export async function prepareStepBench(options: StepBenchOptions): Promise<StepB
   );
   initialize(model, parameters.view, 1);
   const memory = { kernels, parameters, slice: sliced ? arena.region("slice") : null };
-  const engine = await openEngine(options.engine, { model, memory, threads });
+  const engine = await openEngine(options.engine, { model, memory, device, threads });
   const trainer = await engine.trainer({ batchSize, length });
   const optimizer = new AdamW(kernels, {
     regions: { parameters, gradient, m, v },

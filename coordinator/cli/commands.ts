@@ -43,6 +43,11 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: () => import("./inspect.ts"),
   },
   {
+    name: "doctor",
+    summary: "Look at all that a run needs, before it starts",
+    load: () => import("./doctor.ts"),
+  },
+  {
     name: "attach",
     summary: "Look at a run that goes on, and steer it, from a console",
     load: () => import("./attach.ts"),

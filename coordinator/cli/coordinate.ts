@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { aliveFileOf, keepAlive } from "../../shared/alive_file.ts";
 import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { realClock } from "../../shared/clock.ts";
 import { configHash } from "../../shared/config/config_hash.ts";
@@ -48,6 +49,7 @@ export async function coordinate(
   { config, workers, observer, signal }: CoordinateOptions,
 ): Promise<RunResult> {
   const warn = (sentence: string) => observer.warn?.(sentence);
+  using _alive = keepAlive(aliveFileOf(dir.path));
   const epoch = claimEpoch(dir.path);
   const before = await readLedger(dir.path);
   for (const problem of before.problems) warn(`The ledger of ${dir.path} is not whole: ${problem}`);
@@ -91,6 +93,7 @@ export async function coordinate(
       reason: "the run goes on with another engine",
     });
   }
+  const shouldStop = (): boolean => steering.shouldStop || (signal?.aborted ?? false);
   const group = new Group({
     ...startOf(ledger, { chain, config }),
     server: faults === undefined ? crew.server : faultyServer(crew.server, faults),
@@ -112,6 +115,7 @@ export async function coordinate(
     files: config.data_dir === null ? [] : await listDataFiles(config.data_dir),
     readData: (file, index) => readDataPiece(config.data_dir ?? "", { file, index }),
     restore: () => newestState(store, snapshot),
+    shouldStop,
     warn,
     note(event, fields) {
       note(event, fields);
@@ -139,7 +143,7 @@ export async function coordinate(
       configHash: configHash(config),
       store,
       bestValLoss: snapshot?.bestValLoss ?? null,
-      shouldStop: () => steering.shouldStop || (signal?.aborted ?? false),
+      shouldStop,
       shouldSave: () => steering.shouldSave,
       async accept(info) {
         attachment.open(); // loads what one process has no other use for: not before its worker is there

@@ -3,6 +3,7 @@ import { evaluationKeys } from "../../shared/config/keys/run.ts";
 import { launchKeys, systemKeys } from "../../shared/config/keys/system.ts";
 import { about, text, truth } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { TASKS } from "../../shared/tasks/open_task.ts";
 import type { TaskResult } from "../evaluate_task.ts";
 import { defineCommand } from "./command.ts";
 import { evalRun, type EvaluatedRun } from "./eval_run.ts";
@@ -14,7 +15,9 @@ export const command = defineCommand({
   usage: "RUN [--tasks=sort,perplexity] [--json]",
   options: {
     tasks: text("names with commas between").default("own").register(about, {
-      help: "Tasks: sort, perplexity; own is the task the run was trained for",
+      help: `Tasks: ${
+        TASKS.join(", ")
+      }; own is the task the run was trained for, fitting all that fit its model`,
     }),
     checkpoint: text("latest, best or a step").default("latest").register(about, {
       help: "Which checkpoint",

@@ -4,10 +4,13 @@ import { overrideEngine } from "../../worker/engines/decide_engine.ts";
 import { realClock } from "../../shared/clock.ts";
 import { configHash } from "../../shared/config/config_hash.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import { LockstepError } from "../../shared/errors.ts";
 import { openEvals } from "../../shared/metrics.ts";
 import { evaluateTask, taskOf, type TaskResult } from "../evaluate_task.ts";
 import { Group } from "../group.ts";
 import { type CheckpointChoice, openSavedRun } from "../../shared/saved_run.ts";
+import { openTask, TASKS } from "../../shared/tasks/open_task.ts";
+import type { Task } from "../../shared/tasks/task.ts";
 import { readSnapshot } from "../checkpoints.ts";
 import { chooseWorkers } from "./choose_workers.ts";
 import { musterCrew } from "./crew.ts";
@@ -39,6 +42,7 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   for (const warning of saved.checkpoint.warnings) onWarning?.(warning);
   const snapshot = await readSnapshot(saved.checkpoint);
   const asked = { ...saved.config, ...overrides, ...overrideEngine(saved.config, overrides) };
+  const names = await fittingTasks(asked, { names: options.tasks, onWarning });
   const engine = await chooseEngine(asked);
   const config = { ...asked, engine: engine.name, device: engine.device };
   const { count, gpus } = chooseWorkers(config, engine);
@@ -62,7 +66,6 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   crew.watch(group);
   try {
     await group.form();
-    const names = options.tasks.length > 0 ? options.tasks : [taskOf(config)];
     const results: TaskResult[] = [];
     for (const [evaluation, name] of names.entries()) {
       results.push(await evaluateTask({ name, group, config, evaluation, onProgress }));
@@ -76,6 +79,45 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
     await crew.kill();
     throw error;
   }
+}
+
+/**
+ * The tasks that are asked for, before anything is computed: none is the run's own, `fitting` all that fit the model. Throws
+ * E_TASK for one that does not, E_USAGE for a name that is none.
+ */
+async function fittingTasks(
+  config: RunConfig,
+  { names, onWarning }: { names: readonly string[]; onWarning: EvalRunOptions["onWarning"] },
+): Promise<readonly string[]> {
+  if (names.length === 0) return [taskOf(config)];
+  const takesAny = names.length === 1 && names[0] === FITTING;
+  const fitting: string[] = [];
+  for (const name of takesAny ? TASKS : names) {
+    try {
+      const task = await openTask(name, config);
+      task.close();
+      refuseTooLarge(task, config);
+      fitting.push(name);
+    } catch (error) {
+      const isMissing = error instanceof LockstepError &&
+        ["E_TASK", "E_DATA", "E_CONFIG"].includes(error.code);
+      if (!takesAny || !isMissing) throw error;
+      onWarning?.(`${name} is left out: ${error.message}`);
+    }
+  }
+  return fitting;
+}
+
+/** The name for all tasks that a model can be asked. */
+const FITTING = "fitting";
+
+function refuseTooLarge({ name, needs }: Task, { vocab_size, block_size }: RunConfig): void {
+  if (needs === null || (needs.vocabSize <= vocab_size && needs.length <= block_size)) return;
+  throw new LockstepError(
+    "E_TASK",
+    `Cannot evaluate ${name} as its items need ${needs.vocabSize} token ids and ${needs.length} tokens: the model has ` +
+      `${vocab_size} and ${block_size}, leave it out or take --tasks=${FITTING}`,
+  );
 }
 
 async function note(path: string, { step, results }: { step: number; results: TaskResult[] }): Promise<void> {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { askedHash } from "../../shared/config/config_hash.ts";
+import { aliveFileOf, keepAlive } from "../../shared/alive_file.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { EXIT, isErrorCode, LockstepError } from "../../shared/errors.ts";
 import { keyFileName, readMemberKeys } from "../../shared/key_files.ts";
@@ -28,6 +29,7 @@ export interface NodeAgentOptions {
  * E_CONFIG_HASH, E_TOO_FEW …), E_RDZV where the coordinator's host has no address, E_WORKER_DIED where none is left.
  */
 export async function runNodeAgent({ config, signal, say }: NodeAgentOptions): Promise<void> {
+  using _alive = keepAlive(aliveFileOf(null));
   const { endpoint, at } = rendezvousOf(config);
   if (endpoint === undefined || at === null) throw new RangeError("a node needs a run to join");
   const { engine, device, max_restarts, patience, insecure, verbose, rdzv_id } = config;
@@ -38,13 +40,13 @@ export async function runNodeAgent({ config, signal, say }: NodeAgentOptions): P
   const name = config.node_rank === null ? `node-${Deno.pid}` : `node${config.node_rank}`;
   say(`${name}: ${count} worker${count === 1 ? "" : "s"} (${reason}) join ${at.host}:${at.port}`);
   const directory = createIpcDirectory();
-  const ends = new Ends(count, say);
+  const ends = new Ends(count, { say, signal });
   const workers = launchLocal({
     ...{ count, endpoint, directory, keys, insecure, verbose, runOptions, gpus, patience },
     prefix: `${name}-`,
     firstLocalRank: config.local_rank ?? 0,
     maxRestarts: max_restarts,
-    isFinal: (code) => code !== null,
+    isFinal: (code) => code !== null || signal.aborted,
     words: [
       `--config_hash=${askedHash(config)}`,
       ...(rdzv_id === null ? [] : [`--rdzv_id=${rdzv_id}`]),
@@ -98,17 +100,22 @@ async function awaitKeys(
 class Ends {
   readonly #all = Promise.withResolvers<void>();
 
-  constructor(private running: number, private readonly say: (sentence: string) => void) {}
+  constructor(
+    private running: number,
+    private readonly options: Pick<NodeAgentOptions, "say" | "signal">,
+  ) {}
 
   get all(): Promise<void> {
     return this.#all.promise;
   }
 
   add({ id, how, restarts, code }: WorkerEnd): void {
-    if (code === 0) return this.#settle(() => this.#all.resolve());
-    if (restarts) return this.say(`warning ${id} is started again: ${how}`);
+    const { say, signal } = this.options;
+    // A worker that was asked to leave before it could listen ends by that signal.
+    if (code === 0 || signal.aborted) return this.#settle(() => this.#all.resolve());
+    if (restarts) return say(`warning ${id} is started again: ${how}`);
     if (code !== null) return this.#all.reject(refusalOf(id, { how, code }));
-    this.say(`warning ${id} is gone, and not started again: ${how}`);
+    say(`warning ${id} is gone, and not started again: ${how}`);
     const error = new LockstepError(
       "E_WORKER_DIED",
       `Cannot go on: ${id}, this node's last worker, is gone: ${how}`,

@@ -12,6 +12,8 @@ export interface TrainConfig extends ResolvedConfig {
 
 export interface ResolveTrainOptions {
   readonly otherNames?: readonly string[];
+  /** Whether nothing is to be started, so that nothing is cleared away either. */
+  readonly onlyLooks?: boolean;
   /** This process's environment unless a test gives another. */
   readonly environment?: Environment;
 }
@@ -23,7 +25,7 @@ export interface ResolveTrainOptions {
  */
 export async function resolveTrainConfig(
   words: readonly string[],
-  { otherNames = [], environment = Deno.env.toObject() }: ResolveTrainOptions = {},
+  { otherNames = [], onlyLooks = false, environment = Deno.env.toObject() }: ResolveTrainOptions = {},
 ): Promise<TrainConfig> {
   const first = await resolveRunConfig(words, { otherNames });
   const { preset } = first;
@@ -31,7 +33,7 @@ export async function resolveTrainConfig(
   const { launcher, decides, restarts } = readLaunch(environment, { preset, out_dir });
   const launched = (resolved: ResolvedConfig) => launchedBy(decides, resolved);
   const config = launched(first);
-  const run = await runToResume(config, { preset, restarts });
+  const run = await runToResume(config, { preset, restarts, onlyLooks });
   if (run === null) {
     const init_from = config.init_from === "auto" ? "scratch" : config.init_from;
     return { ...first, config: { ...config, init_from }, launcher };
@@ -56,12 +58,13 @@ export async function resolveTrainConfig(
 /** The run that a configuration goes on with; null where it starts one. */
 async function runToResume(
   { init_from, out_dir, node_rank }: RunConfig,
-  { preset, restarts }: { preset: string; restarts: boolean },
+  { preset, restarts, onlyLooks }: { preset: string; restarts: boolean; onlyLooks: boolean },
 ): Promise<RunDir | null> {
   if (init_from === "resume") return await openRunDir({ out_dir, preset });
   if (init_from !== "auto" && !restarts) return null;
   const found = await findRunDir({ out_dir, preset });
-  if (found === null && out_dir !== null && (node_rank ?? 0) === 0) await clearFalseStart(out_dir);
+  const leads = !onlyLooks && (node_rank ?? 0) === 0;
+  if (found === null && out_dir !== null && leads) await clearFalseStart(out_dir);
   return found;
 }
 

@@ -102,7 +102,7 @@ const slurm: Launcher<Options> = {
     await makeFolder(folder);
     await Deno.writeTextFile(kept, script);
     return `job ${id} is in the queue: its script is ${kept}, its output will be ${
-      output.replaceAll(/%[jA]/g, id)
+      output.replaceAll(/%[jA]/g, id).replaceAll("%a", "*")
     }\nto look at it: squeue -j ${id}; to end it: scancel ${id}`;
   },
 };

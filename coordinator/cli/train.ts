@@ -24,7 +24,10 @@ export const command = defineCommand({
   config: ["data", "model", "optimizer", "run", "evaluation", "system", "launch"],
   example: "lockstep train shakespeare-char --data=input.txt --max_iters=2000",
   async run({ options, words }) {
-    const { config, preset, notes, launcher } = await resolveTrainConfig(words, { otherNames });
+    const { config, preset, notes, launcher } = await resolveTrainConfig(words, {
+      otherNames,
+      onlyLooks: options.dry_run,
+    });
     for (const note of notes) console.error(`note ${note}`);
     if (options.dry_run) {
       console.log(await describeDryRun(config, { preset }));

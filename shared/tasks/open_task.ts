@@ -1,22 +1,31 @@
+import { PROBE_NAMES, type ProbeName } from "../data/probes/open_probe.ts";
 import { LockstepError } from "../errors.ts";
 import { PerplexityTask } from "./perplexity.ts";
+import { ProbeTask, type ProbeTaskOptions } from "./probe_task.ts";
 import { SortTask, type SortTaskOptions } from "./sort.ts";
 import type { Task } from "./task.ts";
 
 /** The tasks that `eval --tasks` knows. */
-export const TASKS = ["sort", "perplexity"] as const;
+export const TASKS = ["sort", ...PROBE_NAMES, "perplexity"] as const;
 
 export type TaskName = typeof TASKS[number];
 
 /** The part of a run's configuration that tasks depend on. */
-export interface TaskOptions extends SortTaskOptions {
+export interface TaskOptions extends SortTaskOptions, ProbeTaskOptions {
   readonly block_size: number;
   /** Needed by tasks on text. */
   readonly data_dir: string | null;
 }
 
+const probe = (name: ProbeName) => (options: TaskOptions) => new ProbeTask(name, options);
+
 const OPEN: Record<TaskName, (options: TaskOptions) => Task | Promise<Task>> = {
   sort: (options) => new SortTask(options),
+  induction: probe("induction"),
+  kv_retrieval: probe("kv_retrieval"),
+  copy_repeat: probe("copy_repeat"),
+  multiplication: probe("multiplication"),
+  ioi: probe("ioi"),
   perplexity: (options) => PerplexityTask.open({ ...options, data_dir: textFolder(options) }),
 };
 

@@ -20,6 +20,7 @@ export interface PerplexityOptions {
  */
 export class PerplexityTask implements Task {
   readonly name = "perplexity";
+  readonly needs = null;
   /** In windows. */
   readonly itemCount: number;
   readonly batchCount: number;

@@ -1,6 +1,6 @@
 import { SortSequences, type SortShape } from "../data/datasets/sort_sequences.ts";
 import { binomialProbability, wilsonInterval } from "../statistics.ts";
-import type { GenerateRequest, Metric, Task, Totals } from "./task.ts";
+import type { GenerateRequest, Metric, Task, TaskNeeds, Totals } from "./task.ts";
 
 /** Which sequences, and how many at a time. */
 export interface SortTaskOptions {
@@ -28,6 +28,11 @@ export class SortTask implements Task {
     this.itemCount = options.eval_items;
     this.batchCount = Math.ceil(options.eval_items / options.batch_size);
     this.#sequences = new SortSequences(options.sort, { seed: options.seed, purpose: "task" });
+  }
+
+  get needs(): TaskNeeds {
+    const { length, values } = this.#options.sort;
+    return { vocabSize: values + 1, length: 2 * length };
   }
 
   request(batch: number): GenerateRequest {

@@ -34,6 +34,14 @@ export interface Metric {
   readonly n: number;
 }
 
+/** What a model must have for a task's items. */
+export interface TaskNeeds {
+  /** Token ids are below this. */
+  readonly vocabSize: number;
+  /** T, in tokens. */
+  readonly length: number;
+}
+
 /**
  * A measurement in fixed batches of one shape, dealt whole, so that the figures are the same for any number of
  * workers. The last batch is padded; `score` ignores the padding.
@@ -42,6 +50,8 @@ export interface Task {
   readonly name: string;
   readonly itemCount: number;
   readonly batchCount: number;
+  /** Null where it is cut to the model. */
+  readonly needs: TaskNeeds | null;
   request(batch: number): Request;
   /** Sums and counts of one batch; added up over batches in index order. */
   score(batch: number, output: Int32Array | Float32Array): Totals;

@@ -60,6 +60,7 @@ const SYMBOLS = {
   zmq_msg_gets: { parameters: ["buffer", "buffer"], result: "pointer" },
   zmq_msg_close: { parameters: ["buffer"], result: "i32" },
   zmq_poll: { parameters: ["buffer", "i32", "i64"], result: "i32", nonblocking: true },
+  zmq_version: { parameters: ["buffer", "buffer", "buffer"], result: "void" },
   zmq_errno: { parameters: [], result: "i32" },
   zmq_strerror: { parameters: ["i32"], result: "pointer" },
   zmq_curve_keypair: { parameters: ["buffer", "buffer"], result: "i32" },

@@ -1,8 +1,18 @@
 /** Several nodes by hand, each a network namespace with a name and an address of its own, with torchrun's flags. */
 import assert from "node:assert/strict";
+import { cp as copyFolder } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Network } from "../../coordinator/chaos/network.ts";
 import { whyNot } from "../../coordinator/chaos/needs.ts";
-import { type Ended, type Program, type Sandbox, sandbox, type StartOptions, TINY } from "./support.ts";
+import {
+  type Ended,
+  PROGRAM,
+  type Program,
+  type Sandbox,
+  sandbox,
+  type StartOptions,
+  TINY,
+} from "./support.ts";
 
 const missing = await whyNot(["namespaces"]);
 const PORT = 29_500;
@@ -25,7 +35,7 @@ function nodesTest(name: string, run: (nodes: Nodes) => Promise<void>): void {
       await using box = await sandbox();
       assert.equal((await box.run(["keygen", "--out=keys"])).code, 0);
       const train = (node: number, words: readonly string[], options: StartOptions = {}) =>
-        box.start(["train", ...TINY, "--keys=keys", `--out_dir=run${node}`, ...words], {
+        box.start(["train", ...TINY, `--keys=${box.path("keys")}`, `--out_dir=run${node}`, ...words], {
           ...options,
           through: [
             ...network.on(node),
@@ -116,6 +126,20 @@ nodesTest(
   },
 );
 
+nodesTest(
+  "Ctrl-C ends a coordinator that waits for nodes, and a node that waits for a coordinator",
+  async (nodes) => {
+    for (const [node, pauseMs] of [[0, 1_000], [1, 1_000], [1, 0]]) {
+      const waiting = nodes.train(node, [...endpoint(nodes, { nodes: "2" }), "--nproc-per-node=1"]);
+      await waiting.says(node === 0 ? "run in run0" : "1 worker");
+      await new Promise((resolve) => setTimeout(resolve, pauseMs)); // workers listen to signals, or not yet
+      waiting.kill("SIGINT");
+      refused(await waiting.ended, 130);
+    }
+    assert.deepEqual(nodes.box.leftovers(), []);
+  },
+);
+
 nodesTest("a busy port and other keys are each said in a sentence", async (nodes) => {
   const { box, train } = nodes;
   const head = train(0, [...endpoint(nodes), "--nproc-per-node=1", "--max_iters=1000000"]);
@@ -131,19 +155,58 @@ nodesTest("a busy port and other keys are each said in a sentence", async (nodes
   assert.equal(code, 130, out.slice(-2000) + err);
 });
 
+/** A node that is not like the coordinator's is refused on both sides, and the run goes on. */
+async function refusesOther(
+  nodes: Nodes,
+  { words = [], other = {}, more = [] }: {
+    words?: readonly string[];
+    /** What the second node has besides. */
+    more?: readonly string[];
+    other?: StartOptions;
+  },
+  code: string,
+): Promise<void> {
+  const { box, train } = nodes;
+  const all = [...endpoint(nodes), "--nproc-per-node=1", ...words];
+  const head = train(0, [...all, "--max_iters=1000000"]);
+  await head.says("iter 0:");
+  refused(await train(1, [...all, ...more], other).ended, 1, `error ${code}: `);
+  await head.says("warning node-");
+  assert.ok(head.text.err.includes(code), head.text.err);
+  head.kill("SIGTERM");
+  const { code: status, out, err } = await head.ended;
+  assert.equal(status, 130, out.slice(-2000) + err);
+  assert.deepEqual(box.leftovers(), []);
+}
+
 nodesTest(
   "a node with another configuration is refused on both sides, and the run goes on",
-  async (nodes) => {
-    const { box, train } = nodes;
-    const head = train(0, [...endpoint(nodes), "--nproc-per-node=1", "--max_iters=1000000"]);
-    await head.says("iter 0:");
-    const other = await train(1, [...endpoint(nodes), "--nproc-per-node=1", "--learning_rate=0.5"]).ended;
-    refused(other, 1, "error E_CONFIG_HASH: ", "give all nodes the same");
-    await head.says("warning node-");
-    assert.match(head.text.err, /E_CONFIG_HASH/);
-    head.kill("SIGTERM");
-    const { code, out, err } = await head.ended;
-    assert.equal(code, 130, out.slice(-2000) + err);
-    assert.deepEqual(box.leftovers(), []);
-  },
+  (nodes) => refusesOther(nodes, { more: ["--learning_rate=0.5"] }, "E_CONFIG_HASH"),
 );
+
+nodesTest("a node with other data is refused on both sides, and the run goes on", async (nodes) => {
+  const { box } = nodes;
+  const texts = { here: "to be or not to be, ".repeat(500), there: "to not be or to be, ".repeat(500) };
+  for (const [name, text] of Object.entries(texts)) {
+    await Deno.mkdir(box.path(name));
+    await Deno.writeTextFile(box.path(name, "input.txt"), text);
+    const prepared = await box.run(["prepare", "input.txt", "--data_dir=data"], { cwd: name });
+    assert.equal(prepared.code, 0, prepared.err);
+  }
+  const train: Nodes["train"] = (node, words, options = {}) =>
+    nodes.train(node, words, { cwd: node === 0 ? "here" : "there", ...options });
+  const words = ["--dataset=text", "--data_dir=data"];
+  await refusesOther({ ...nodes, train }, { words }, "E_CONFIG_HASH");
+});
+
+nodesTest("a node with another version is refused on both sides, and the run goes on", async (nodes) => {
+  const [root, copy] = [dirname(PROGRAM), nodes.box.path("copy")];
+  await Deno.mkdir(copy);
+  for (const name of ["coordinator", "worker", "shared"]) {
+    await copyFolder(join(root, name), join(copy, name), { recursive: true });
+  }
+  for (const name of ["mod.ts", "deno.lock"]) await Deno.copyFile(join(root, name), join(copy, name));
+  const project = await Deno.readTextFile(join(root, "deno.json"));
+  await Deno.writeTextFile(join(copy, "deno.json"), project.replace(/"version": ".*"/, '"version": "9.9.9"'));
+  await refusesOther(nodes, { other: { program: join(copy, "mod.ts") } }, "E_VERSION");
+});

@@ -40,6 +40,10 @@ export interface StartOptions {
   readonly longestMs?: number;
   /** Whether it leads a process group, as a shell's job does: `interrupt` reaches all that is in it. */
   readonly job?: boolean;
+  /** The program's file, where another copy of it is meant. */
+  readonly program?: string;
+  /** Where it runs, below the sandbox's folder. */
+  readonly cwd?: string;
   /** A command that runs the program, such as `ip netns exec NAME`. */
   readonly through?: readonly string[];
 }
@@ -58,11 +62,12 @@ export class Sandbox {
   /** Starts `mod.ts` with `words` in this folder. */
   start(words: readonly string[], options: StartOptions = {}): Program {
     const { permissions = ["-A"], env = {}, job = false, longestMs = LONGEST_MS, through = [] } = options;
-    const run = ["run", "--quiet", "--no-prompt", ...permissions, PROGRAM, ...words];
+    const { program: file = PROGRAM, cwd = "." } = options;
+    const run = ["run", "--quiet", "--no-prompt", ...permissions, file, ...words];
     const [command, ...args] = [...through, Deno.execPath(), ...run];
     const child = new Deno.Command(command, {
       args,
-      cwd: this.dir,
+      cwd: this.path(cwd),
       env: { NO_COLOR: "1", TMPDIR: this.temporary, ...env },
       detached: job,
       stdin: "null",

@@ -10,9 +10,9 @@ import { CounterRandom } from "../../shared/random.ts";
 
 /** How long faults come, in ms. */
 const SOAK_MS = Number(Deno.env.get("LOCKSTEP_SOAK_MINUTES") ?? 20) * 60_000;
-const STEPS = 20_000;
+const STEPS = 8_000;
 const WORDS = configuration(STEPS, { every: 200 });
-const PACE_MS = 100;
+const PACE_MS = 150;
 const WORKERS = 3;
 /** Faults come so far apart, in ms. */
 const [SOONEST_MS, LATEST_MS] = [5_000, 15_000];

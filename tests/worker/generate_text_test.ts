@@ -10,7 +10,12 @@ import { inTempDir } from "../shared/temp_dir.ts";
 import { BIGRAM, chain, writeTinyRun, writeTinyText } from "./tiny_run.ts";
 
 const LETTERS = "abcdefgh";
-const sort = { dataset: "sort", sort: { length: 4, values: 12 }, vocab_size: 13 };
+const sort = {
+  dataset: "sort",
+  sort: { length: 4, values: 12 },
+  probe: { length: 4, values: 8 },
+  vocab_size: 13,
+};
 
 /** Runs `work` with a model that says the letters in their order, over and over. */
 async function withLetters(work: (checkpoint: LoadedCheckpoint) => Promise<void>): Promise<void> {

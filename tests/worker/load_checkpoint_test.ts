@@ -4,7 +4,12 @@ import { loadCheckpoint } from "../../worker/load_checkpoint.ts";
 import { inTempDir } from "../shared/temp_dir.ts";
 import { BIGRAM, chain, writeTinyRun } from "./tiny_run.ts";
 
-const sort = { dataset: "sort", sort: { length: 4, values: 12 }, vocab_size: 13 };
+const sort = {
+  dataset: "sort",
+  sort: { length: 4, values: 12 },
+  probe: { length: 4, values: 8 },
+  vocab_size: 13,
+};
 const REFLEX = { ...sort, attention: "reflex", reflex: { heads: [1, 1, 0] } };
 
 Deno.test("loadCheckpoint() gives step, configuration and every parameter with its shape", async () => {

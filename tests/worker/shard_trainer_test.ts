@@ -87,7 +87,13 @@ async function withMember<T>(
 ): Promise<T> {
   const config = parseRunConfig({
     ...{ n_layer: 1, n_head: 2, n_embd: 8, block_size: 8, vocab_size: 17, batch_size: 2 },
-    ...{ dropout: 0.1, dataset: "sort", sort: { length: 4, values: 16 }, gradient_accumulation_steps: V },
+    ...{
+      dropout: 0.1,
+      dataset: "sort",
+      sort: { length: 4, values: 16 },
+      probe: { length: 4, values: 8 },
+      gradient_accumulation_steps: V,
+    },
   }, { source: "test" });
   using replica = await Replica.create(config);
   await replica.initialize();

@@ -9,7 +9,7 @@ import { loadKernels } from "../kernels/kernels.ts";
 import { initialize } from "../model/init.ts";
 import { loadModel, type Model } from "../model/load_model.ts";
 import type { Device, Engine, EngineOptions } from "./engine.ts";
-import { openEngine } from "./open_engine.ts";
+import { isEnginePath, openEngine } from "./open_engine.ts";
 import { ReferenceEngine } from "./reference.ts";
 
 /** The smallest model that has every kind of product: 2 heads, 8 channels. */
@@ -36,13 +36,17 @@ const BATCH = {
 /** Largest difference of a logit that float32 explains, with products in TF32. */
 const ALLOWED = 1e-3;
 
-type Found = { works: true } | { works: false; why: string };
+/** Whether an engine works. */
+export type Found = { works: true } | { works: false; why: string };
 
 /** Computes the tiny model's loss and gradient on an engine, and holds them against the plain JavaScript one. */
 async function compute(name: string, device: Device): Promise<Found> {
   const model = await loadModel(TINY, null);
   const found = await stepOf(model, (options) => openEngine(name, { ...options, device }));
-  if (found.device !== device) return { works: false, why: `it computes on the ${found.device}` };
+  // A user's own engine names its device as it likes.
+  if (!isEnginePath(name) && found.device !== device) {
+    return { works: false, why: `it computes on the ${found.device}` };
+  }
   const expected = await stepOf(model, (options) => Promise.resolve(new ReferenceEngine(options)));
   const differences = expected.numbers.map((x, i) => Math.abs(x - found.numbers[i]));
   const worst = differences.reduce((a, b) => b <= a ? a : b, 0); // NaN wins
@@ -67,25 +71,30 @@ async function stepOf(model: Model, open: (options: EngineOptions) => Promise<En
   return { device: engine.device, numbers: [loss, ...gradient.view] };
 }
 
-function isDevice(word: string): word is Device {
+/** Whether a word of a probe's command line names a device. */
+export function isDevice(word: string): word is Device {
   return word === "cpu" || word === "cuda" || word === "webgpu";
 }
 
-async function find(engine: string, device: string): Promise<Found> {
-  if (!isDevice(device)) throw new Error(`Cannot probe ${device}: it is no device`);
+/** Whether an engine computes the tiny model as it should. Never rejects for what an engine does. */
+export async function tryEngine(engine: string, device: Device): Promise<Found> {
   try {
     return await compute(engine, device);
   } catch (error) {
-    if (!(error instanceof LockstepError)) throw error;
-    return {
-      works: false,
-      why: error.message.replace(/^Cannot (use|compute)\b.*? engine \S+( on \S+)?( as |: )/, ""),
-    };
+    return { works: false, why: reasonOf(error) };
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof LockstepError) {
+    return error.message.replace(/^Cannot (use|compute)\b.*? engine \S+( on \S+)?( as |: )/, "");
+  }
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
 if (import.meta.main) {
   const [engine = "", device = ""] = Deno.args;
-  console.log(JSON.stringify(await find(engine, device)));
+  if (!isDevice(device)) throw new Error(`Cannot probe ${device}: it is no device`);
+  console.log(JSON.stringify(await tryEngine(engine, device)));
   Deno.exit(0); // whatever a library still has open
 }

@@ -5,16 +5,29 @@ import type { Candidate, Trial } from "./decide_engine.ts";
 
 /** Loading CUDA's libraries and compiling the first kernels takes some seconds. */
 const COMPUTE_MS = 30_000;
+/** Plain JavaScript takes its time. */
+const SPEED_MS = 60_000;
 const ADAPTER_MS = 10_000;
 
 /** What a probing process may do: what workers may. */
 const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
 
 const COMPUTE = fileURLToPath(new URL("./compute_probe.ts", import.meta.url));
+const SPEED = fileURLToPath(new URL("./speed_probe.ts", import.meta.url));
 const ADAPTER = fileURLToPath(new URL("./adapter_probe.ts", import.meta.url));
 
 const computedSchema = z.discriminatedUnion("works", [
   z.strictObject({ works: z.literal(true) }),
+  z.strictObject({ works: z.literal(false), why: z.string() }),
+]);
+
+/** The speed of an engine in a small training step, or in a few words why there is none. */
+export type Speed =
+  | { readonly works: true; readonly gflops: number }
+  | { readonly works: false; readonly why: string };
+
+const speedSchema: z.ZodType<Speed> = z.discriminatedUnion("works", [
+  z.strictObject({ works: z.literal(true), gflops: z.number().positive() }),
   z.strictObject({ works: z.literal(false), why: z.string() }),
 ]);
 
@@ -49,6 +62,21 @@ export async function probeCompute(
   });
   if ("failure" in asked) return { works: false, why: asked.failure };
   return asked.answer.works ? { works: true, hardware: null, software: null } : asked.answer;
+}
+
+/** As {@link probeCompute}, and measures steps of a small model on one thread. */
+export async function probeSpeed(
+  { engine, device }: Candidate,
+  { runOptions }: { runOptions: readonly string[] },
+): Promise<Speed> {
+  const asked = await ask({
+    module: SPEED,
+    words: [engine, device],
+    schema: speedSchema,
+    timeoutMs: SPEED_MS,
+    runOptions,
+  });
+  return "failure" in asked ? { works: false, why: asked.failure } : asked.answer;
 }
 
 /** The WebGPU adapter of this machine, or null where none answers; asked in a process of its own, as drivers may crash. */

@@ -3,10 +3,11 @@ import { about, choice, optional, text, wholeNumber } from "../kinds.ts";
 
 /** Keys of the data: which data set, where it is, how it becomes tokens. */
 export const dataKeys = {
-  dataset: choice(["sort", "text"]).default("sort").register(about, {
-    help: "Data set: number sequences to sort, made from the seed, or a text",
-    numerics: true,
-  }),
+  dataset: choice(["sort", "text", "induction", "kv_retrieval", "copy_repeat", "multiplication", "ioi"])
+    .default("sort").register(about, {
+      help: "Data set: number sequences to sort or a probe's items, made from the seed, or a text",
+      numerics: true,
+    }),
   data: optional(text("a file, folder or URL")).default(null).register(about, {
     help: "The text to train on: plain text, JSON Lines, Parquet; none is the novel Moby-Dick",
   }),
@@ -30,6 +31,18 @@ export const dataKeys = {
     // Token ids are stored as uint16, and the separator takes one.
     values: wholeNumber(2, 65_535).default(16).register(about, {
       help: "Numbers to sort are below this; repeats are allowed",
+      numerics: true,
+    }),
+  }).prefault({}),
+  probe: z.strictObject({
+    length: wholeNumber(1, 65_535).default(16).register(about, {
+      unit: "parts",
+      help:
+        "Of a probe's item: ids (induction, copy_repeat), pairs (kv_retrieval), digits (multiplication), sentences (ioi)",
+      numerics: true,
+    }),
+    values: wholeNumber(2, 32_000).default(32).register(about, {
+      help: "Ids, keys, values or names of a probe are below this",
       numerics: true,
     }),
   }).prefault({}),

@@ -3,12 +3,14 @@ import { readDataMeta } from "../data_meta.ts";
 import type { DatasetOptions } from "../datasets/open_dataset.ts";
 import { openTokenizer } from "../tokenizers/open_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { isProbe } from "../probes/open_probe.ts";
+import { ProbePrompts } from "./probe_prompts.ts";
 import type { Prompts } from "./prompts.ts";
 import { SortPrompts } from "./sort_prompts.ts";
 import { TextPrompts } from "./text_prompts.ts";
 
 /** The part of a run's configuration that says how its prompts are read. */
-export type PromptOptions = Pick<DatasetOptions, "dataset" | "sort" | "data_dir"> & {
+export type PromptOptions = Pick<DatasetOptions, "dataset" | "sort" | "probe" | "data_dir"> & {
   /** Of the model. */
   readonly vocab_size: number;
 };
@@ -22,6 +24,7 @@ const NANOGPT = { tokenizer: "gpt2", vocab_size: 50_257 } as const;
  */
 export async function openPrompts(options: PromptOptions): Promise<Prompts> {
   if (options.dataset === "sort") return new SortPrompts(options.sort);
+  if (isProbe(options.dataset)) return new ProbePrompts(options.dataset, options.probe);
   const tokenizer = await openTextTokenizer(options.data_dir);
   if (tokenizer.vocabSize <= options.vocab_size) return new TextPrompts(tokenizer);
   throw new LockstepError(

@@ -7,7 +7,13 @@ import { BIGRAM, chain, writeTinyRun, writeTinyText } from "../../worker/tiny_ru
 
 const PROGRAM = fileURLToPath(new URL("../../../mod.ts", import.meta.url));
 const LINE = "---------------\n";
-const sort = { dataset: "sort", sort: { length: 4, values: 12 }, vocab_size: 13, model: BIGRAM };
+const sort = {
+  dataset: "sort",
+  sort: { length: 4, values: 12 },
+  probe: { length: 4, values: 8 },
+  vocab_size: 13,
+  model: BIGRAM,
+};
 const counting = () => chain(13, (token) => (token + 1) % 13);
 
 /** Runs the program in this process, which is enough where nothing is written to standard output. */

@@ -112,7 +112,7 @@ const refusals: [string, string, "E_PRESET" | "E_CONFIG" | "E_USAGE" | "E_MODEL"
     "an unknown preset",
     "sort-dmo",
     "E_PRESET",
-    "Cannot load the task preset sort-dmo as there are sort-demo, sort-100, shakespeare-char, moby-dick: " +
+    "Cannot load the task preset sort-dmo as there are sort-demo, sort-100, kv-retrieval, shakespeare-char, moby-dick: " +
     "the nearest known is sort-demo",
   ],
   [

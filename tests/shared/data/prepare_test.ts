@@ -104,6 +104,7 @@ Deno.test("prepareText() opens as a data set, and what was torn or changed later
       dataset: "text",
       data_dir: path("out"),
       sort: { length: 16, values: 16 },
+      probe: { length: 4, values: 8 },
       seed: 1,
       block_size: 8,
       batch_size: 2,

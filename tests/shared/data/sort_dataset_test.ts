@@ -9,6 +9,7 @@ const OPTIONS = {
   dataset: "sort",
   data_dir: null,
   sort: { length: 5, values: 7 },
+  probe: { length: 4, values: 8 },
   seed: 1337,
   block_size: 12,
   batch_size: 3,

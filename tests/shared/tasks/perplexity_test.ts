@@ -9,7 +9,14 @@ import {
   type Totals,
 } from "../../../shared/tasks/task.ts";
 
-const OPTIONS = { sort: { length: 16, values: 16 }, seed: 1, eval_items: 10, batch_size: 3, block_size: 4 };
+const OPTIONS = {
+  sort: { length: 16, values: 16 },
+  probe: { length: 4, values: 8 },
+  seed: 1,
+  eval_items: 10,
+  batch_size: 3,
+  block_size: 4,
+};
 
 async function withText(tokens: number[], test: (data_dir: string) => Promise<void>): Promise<void> {
   const data_dir = await Deno.makeTempDir();

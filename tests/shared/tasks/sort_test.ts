@@ -5,7 +5,13 @@ import { SortTask } from "../../../shared/tasks/sort.ts";
 import { addTotals, type Metric, type Totals } from "../../../shared/tasks/task.ts";
 import { wilsonInterval } from "../../../shared/statistics.ts";
 
-const OPTIONS = { sort: { length: 6, values: 5 }, seed: 1337, eval_items: 50, batch_size: 8 };
+const OPTIONS = {
+  sort: { length: 6, values: 5 },
+  probe: { length: 4, values: 8 },
+  seed: 1337,
+  eval_items: 50,
+  batch_size: 8,
+};
 
 /** Runs a task with a model that answers each input with `answer(input)`. */
 function evaluate(
@@ -137,6 +143,6 @@ Deno.test("SortTask.show() marks the wrong places", () => {
 Deno.test("openTask() refuses an unknown task and a text task without text", async () => {
   const options = { ...OPTIONS, block_size: 12, data_dir: null };
   assert.equal((await openTask("sort", options)).itemCount, 50);
-  await assert.rejects(openTask("sorting", options), /"sorting" as --tasks takes sort, perplexity/);
+  await assert.rejects(openTask("sorting", options), /"sorting" as --tasks takes sort, induction/);
   await assert.rejects(openTask("perplexity", options), /--data_dir/);
 });
