@@ -79,10 +79,13 @@ function inQuotes(path: string): string {
   return /[\s"\\#]/.test(path) ? `"${path.replaceAll(/["\\]/g, "\\$&")}"` : path;
 }
 
-/** Since 22.05 a step does not inherit --cpus-per-task. A node's end is the end of all unless the run survives it. */
+/**
+ * Since 22.05 a step does not inherit --cpus-per-task. Unless the run survives it, a node's bad end is the end of all, and
+ * a minute after the first has ended well none can have anything left to do: one that does not answer is not waited for.
+ */
 function stepOptions(cpus: number | null, elastic: boolean): string[] {
   return [
-    ...(elastic ? ["--no-kill", "--kill-on-bad-exit=0", "--wait=0"] : ["--kill-on-bad-exit=1"]),
+    ...(elastic ? ["--no-kill", "--kill-on-bad-exit=0", "--wait=0"] : ["--kill-on-bad-exit=1", "--wait=60"]),
     ...(cpus === null ? [] : [`--cpus-per-task=${cpus}`]),
   ];
 }

@@ -49,7 +49,7 @@ Deno.test("submit slurm takes as many machines as --nnodes says, and keeps the s
   assert.match(both.script, /^srun --no-kill /m);
   const all = await dryRun("--nnodes=2");
   assert.equal(directive(all.script, "nodes"), "2");
-  assert.match(all.script, /^srun --kill-on-bad-exit=1 /m);
+  assert.match(all.script, /^srun --kill-on-bad-exit=1 --wait=60 /m);
 });
 
 Deno.test("submit slurm puts output where the run is, and one for each job of an array", async () => {

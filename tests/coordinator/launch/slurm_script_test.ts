@@ -44,7 +44,7 @@ Deno.test("renderSlurmScript() writes a script that a person can read, and a she
 #SBATCH --requeue
 
 export TUNED=1
-srun --kill-on-bad-exit=1 \\
+srun --kill-on-bad-exit=1 --wait=60 \\
   /opt/deno run /opt/lockstep/mod.ts \\
   train sort-demo '--reflex.heads=[2,2,2]'
 `,
@@ -84,7 +84,7 @@ Deno.test("renderSlurmScript() names what is asked for, and gives steps their co
     ]
   ) assert.ok(script.includes(`\n#SBATCH --${directive}\n`), `${directive} is missing in ${script}`);
   assert.ok(!script.includes("--signal"));
-  assert.match(script, /^srun --kill-on-bad-exit=1 --cpus-per-task=8 \\$/m);
+  assert.match(script, /^srun --kill-on-bad-exit=1 --wait=60 --cpus-per-task=8 \\$/m);
 });
 
 Deno.test("renderSlurmScript() keeps job and step without a node that is lost, for a run that survives it", () => {
