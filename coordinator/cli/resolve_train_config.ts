@@ -33,7 +33,7 @@ export async function resolveTrainConfig(
   const { launcher, decides, restarts } = readLaunch(environment, { preset, out_dir });
   const launched = (resolved: ResolvedConfig) => launchedBy(decides, resolved);
   const config = launched(first);
-  const run = await runToResume(config, { preset, onlyLooks, restarts });
+  const run = await runToResume(config, { preset, restarts, onlyLooks });
   if (run === null) {
     const init_from = config.init_from === "auto" ? "scratch" : config.init_from;
     return { ...first, config: { ...config, init_from }, launcher };
@@ -58,7 +58,7 @@ export async function resolveTrainConfig(
 /** The run that a configuration goes on with; null where it starts one. */
 async function runToResume(
   { init_from, out_dir, node_rank }: RunConfig,
-  { preset, onlyLooks, restarts }: { preset: string; onlyLooks: boolean; restarts: boolean },
+  { preset, restarts, onlyLooks }: { preset: string; restarts: boolean; onlyLooks: boolean },
 ): Promise<RunDir | null> {
   if (init_from === "resume") return await openRunDir({ out_dir, preset });
   if (init_from !== "auto" && !restarts) return null;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { about, optional, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { fileError } from "../../shared/files.ts";
-import { trainCommand } from "../launch/program_command.ts";
+import { programCommand } from "../launch/program_command.ts";
 import { nodeRange } from "../launch/rendezvous.ts";
 import { renderSlurmScript } from "../launch/slurm_script.ts";
 import { defineCommand } from "./command.ts";
@@ -49,7 +49,7 @@ const options = {
   output: optional(text("a path")).default(null).register(about, {
     help: "Where output goes; none is out/PRESET-JOB.out, or in --out_dir",
   }),
-  signal: word("USR1@SECONDS", /^USR1@\d{1,5}$/).default("USR1@90").register(about, {
+  signal: word("USR1@SECONDS", /^(SIG)?USR1@\d{1,5}$/).default("USR1@90").register(about, {
     help:
       "How many seconds before its time is over the run saves and goes back into the queue; none lets it end",
   }),
@@ -77,13 +77,14 @@ export const command = defineCommand({
 const slurm: Launcher<Options> = {
   render(job, { dry_run: _, ...options }) {
     const { nodes, elastic } = nodesOf(job, options);
-    const { environment, words } = trainCommand();
+    const { environment, words } = programCommand();
     const { job_name, ...asked } = options;
     return renderSlurmScript({
       options: { job_name: job_name ?? job.preset, ...asked, nodes, output: outputOf(job, options) },
       directory: Deno.cwd(),
       environment,
-      command: [...words, ...job.words],
+      program: words,
+      words: ["train", ...job.words],
       elastic,
     });
   },
@@ -101,7 +102,7 @@ const slurm: Launcher<Options> = {
     await makeFolder(folder);
     await Deno.writeTextFile(kept, script);
     return `job ${id} is in the queue: its script is ${kept}, its output will be ${
-      output.replaceAll(/%[jA]/g, id)
+      output.replaceAll(/%[jA]/g, id).replaceAll("%a", "*")
     }\nto look at it: squeue -j ${id}; to end it: scancel ${id}`;
   },
 };

@@ -6,6 +6,7 @@ import { describeDryRun } from "./dry_run.ts";
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { resolveTrainConfig } from "./resolve_train_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import { type Interrupt, interruptible } from "./interrupt.ts";
 import { requeue } from "../launch/requeue.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
@@ -33,12 +34,13 @@ export const command = defineCommand({
       console.log(await describeDryRun(config, { preset }));
       return 0;
     }
-    const interrupt = interruptible();
+    const underSlurm = launcher === "slurm";
+    const interrupt = interruptible({ underSlurm });
     if (await roleOf(config) === "node") {
-      return await asNode(config, interrupt).finally(() => interrupt.end());
+      return await asNode(config, { interrupt, underSlurm }).finally(() => interrupt.end());
     }
     const shown = trainConsole(config);
-    const isRequeued = () => launcher === "slurm" && interrupt.isWarning;
+    const isRequeued = () => underSlurm && interrupt.isWarning;
     try {
       const result = await trainRun({
         ...{ config, preset, observer: shown, signal: interrupt.signal },
@@ -74,18 +76,22 @@ export const command = defineCommand({
 });
 
 /** Takes part in a run that another machine coordinates, to its end. */
-async function asNode(config: RunConfig, interrupt: Interrupt): Promise<number> {
+async function asNode(
+  config: RunConfig,
+  { interrupt, underSlurm }: { interrupt: Interrupt; underSlurm: boolean },
+): Promise<number> {
   const leaving = new AbortController();
-  // What Slurm warns of is the coordinator's to act on: it sends everybody home.
-  interrupt.signal.addEventListener("abort", () => interrupt.isWarning || leaving.abort());
+  // Slurm's signals reach all nodes: the coordinator saves with the members that it has, and sends everybody home.
+  interrupt.signal.addEventListener("abort", () => underSlurm || interrupt.isWarning || leaving.abort());
   const say = (sentence: string) => {
     if (!config.quiet || sentence.startsWith("warning")) console.error(sentence);
   };
   try {
     await runNodeAgent({ config, signal: leaving.signal, say });
   } catch (error) {
-    // The job comes back from the queue: a bad end of one task would have srun end the coordinator before it asks for that.
-    if (interrupt.isWarning && error instanceof LockstepError && error.code === "E_INTERRUPTED") return 0;
+    // A bad end of one task would have srun end the coordinator before it has put the job back into the queue.
+    const isStopped = error instanceof LockstepError && error.code === "E_INTERRUPTED";
+    if (isStopped && (underSlurm || interrupt.isWarning)) return 0;
     throw error;
   }
   return leaving.signal.aborted ? EXIT.interrupted : 0;
@@ -93,49 +99,6 @@ async function asNode(config: RunConfig, interrupt: Interrupt): Promise<number> 
 
 /** Options of the command itself, for the hint of the nearest name. */
 const otherNames = ["dry_run"];
-
-/** What a person or a launcher wants of a run that is under way. */
-interface Interrupt {
-  readonly signal: AbortSignal;
-  /** Whether it was SIGUSR1, by which Slurm tells that the job's time is nearly over. */
-  readonly isWarning: boolean;
-  end(): void;
-}
-
-/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass it on, in ms. */
-const ECHO_MS = 200;
-
-/** Ctrl-C, SIGTERM and SIGUSR1: the first ends the run after the step under way, the second at once. */
-function interruptible(): Interrupt {
-  const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
-  let isWarning = false;
-  let began = -Infinity;
-  const listeners = signals.map((signal) => {
-    const listener = () => {
-      if (controller.signal.aborted) {
-        const isRepeated = signal === "SIGUSR1" || performance.now() - began < ECHO_MS; // Slurm repeats its warning
-        if (isRepeated) return;
-        Deno.exit(EXIT.interrupted);
-      }
-      began = performance.now();
-      console.error("\ninterrupted: finishing the step and saving; once more ends at once");
-      isWarning = signal === "SIGUSR1";
-      controller.abort();
-    };
-    Deno.addSignalListener(signal, listener);
-    return { signal, listener };
-  });
-  return {
-    signal: controller.signal,
-    get isWarning() {
-      return isWarning;
-    },
-    end() {
-      for (const { signal, listener } of listeners) Deno.removeSignalListener(signal, listener);
-    },
-  };
-}
 
 async function requeueJob(): Promise<void> {
   const problem = await requeue(Deno.env.toObject());

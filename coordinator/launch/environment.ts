@@ -46,7 +46,7 @@ const SLURM_PORT = 15_000;
  * cannot be read.
  */
 export function readLaunch(environment: Environment, options: LaunchOptions): Launch {
-  if (environment.SLURM_STEP_ID !== undefined && environment.SLURM_PROCID !== undefined) {
+  if (isSlurmStep(environment)) {
     const restarts = (numbersOf(environment)("SLURM_RESTART_COUNT") ?? 0) > 0;
     return { launcher: "slurm", decides: readSlurm(environment, options), restarts };
   }
@@ -55,6 +55,11 @@ export function readLaunch(environment: Environment, options: LaunchOptions): La
   }
   const launcher = environment.JOB_COMPLETION_INDEX === undefined ? null : "kubernetes";
   return { launcher, decides: readNode(environment), restarts: false };
+}
+
+/** Whether `srun` has started this process, or one that started it. */
+export function isSlurmStep({ SLURM_STEP_ID, SLURM_PROCID }: Environment): boolean {
+  return SLURM_STEP_ID !== undefined && SLURM_PROCID !== undefined;
 }
 
 function readSlurm(environment: Environment, { preset, out_dir: given }: LaunchOptions): Partial<LaunchKeys> {

@@ -1,3 +1,4 @@
+import { LockstepError } from "../../shared/errors.ts";
 import { quoteWord, quoteWords } from "./quote_words.ts";
 
 /** What a batch script asks Slurm for; null leaves it to the cluster. */
@@ -23,36 +24,35 @@ export interface SlurmOptions {
 /** What a batch script runs. */
 export interface SlurmJob {
   readonly options: SlurmOptions;
-  /** The folder it runs in, absolute: paths in `command` may be relative to it. */
+  /** The folder it runs in, absolute: paths in `words` may be relative to it. */
   readonly directory: string;
   /** Variables of its environment. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The program and its words. */
-  readonly command: readonly string[];
+  /** How the program is called, and with which words. */
+  readonly program: readonly string[];
+  readonly words: readonly string[];
   /** Whether the run goes on without a node that is lost, as with `--nnodes=1:2`. */
   readonly elastic: boolean;
 }
 
 /**
- * The batch script of a job, which `sbatch` takes as it is: one step that runs `command` once a task. Whoever keeps the
- * script can change and submit it again.
+ * The batch script of a job, which `sbatch` takes as it is: one step that runs the program once a task. Whoever keeps the
+ * script can change and submit it again. Throws E_CONFIG for a path that is more than one line.
  */
-export function renderSlurmScript({ options, directory, environment, command, elastic }: SlurmJob): string {
+export function renderSlurmScript(job: SlurmJob): string {
+  const { options, environment, program, words, elastic } = job;
   const step = ["srun", ...stepOptions(options.cpus_per_task, elastic)].join(" ");
   return [
     "#!/bin/sh",
-    ...directives(options, { directory, elastic }).map((directive) => `#SBATCH ${directive}`),
+    ...directives(job).map((directive) => `#SBATCH ${directive}`),
     "",
     ...Object.entries(environment).map(([name, value]) => `export ${name}=${quoteWord(value)}`),
-    `${step} \\\n  ${quoteWords(command)}`,
+    [step, quoteWords(program), quoteWords(words)].join(" \\\n  "),
     "",
   ].join("\n");
 }
 
-function directives(
-  options: SlurmOptions,
-  { directory, elastic }: { directory: string; elastic: boolean },
-): string[] {
+function directives({ options, directory, elastic }: SlurmJob): string[] {
   const { signal, requeue, output, ...asked } = options;
   const named = Object.entries(asked).flatMap(([name, value]) =>
     value === null ? [] : [`--${name.replaceAll("_", "-")}=${value}`]
@@ -70,13 +70,22 @@ function directives(
 
 /** sbatch reads a directive's value to the next blank unless it stands in quotes. */
 function inQuotes(path: string): string {
+  if (/[\r\n]/.test(path)) {
+    throw new LockstepError(
+      "E_CONFIG",
+      `Cannot name ${JSON.stringify(path)} in a batch script as it must be one line: choose another path`,
+    );
+  }
   return /[\s"\\#]/.test(path) ? `"${path.replaceAll(/["\\]/g, "\\$&")}"` : path;
 }
 
-/** Since 22.05 a step does not inherit --cpus-per-task. A node's end is the end of all unless the run survives it. */
+/**
+ * Since 22.05 a step does not inherit --cpus-per-task. Unless the run survives it, a node's bad end is the end of all, and
+ * a minute after the first has ended well none can have anything left to do: one that does not answer is not waited for.
+ */
 function stepOptions(cpus: number | null, elastic: boolean): string[] {
   return [
-    ...(elastic ? ["--no-kill", "--kill-on-bad-exit=0", "--wait=0"] : ["--kill-on-bad-exit=1"]),
+    ...(elastic ? ["--no-kill", "--kill-on-bad-exit=0", "--wait=0"] : ["--kill-on-bad-exit=1", "--wait=60"]),
     ...(cpus === null ? [] : [`--cpus-per-task=${cpus}`]),
   ];
 }

@@ -89,11 +89,11 @@ export class SlurmCluster implements AsyncDisposable {
 
   /** What a power cut does to a node: its daemon, and all of the jobs there, are gone at once. */
   cutPower(node: string): void {
-    for (const pid of this.#processes(`LOCKSTEP_TEST_NODE=${node}\0`)) kill(pid);
+    for (const pid of this.#processes(`SLURMD_NODENAME=${node}`)) kill(pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const all = this.#processes(`SLURM_CONF=${this.#conf}\0`);
+    const all = this.#processes(`SLURM_CONF=${this.#conf}`);
     for (const pid of all) kill(pid);
     for (const child of this.#daemons.values()) kill(child.pid);
     await Promise.all([...this.#daemons.values()].map((child) => child.status));
@@ -134,7 +134,7 @@ export class SlurmCluster implements AsyncDisposable {
 
   /** Starts a node's daemon. */
   startNode(node: string): void {
-    this.#daemon("slurmd", ["-D", "-N", node], { LOCKSTEP_TEST_NODE: node });
+    this.#daemon("slurmd", ["-D", "-N", node], { SLURMD_NODENAME: node });
   }
 
   /** Daemons and jobs see the nodes' names as a name server would tell them. */
@@ -166,12 +166,14 @@ export class SlurmCluster implements AsyncDisposable {
     }
   }
 
-  /** Processes with a variable in their environment. */
+  /** This cluster's processes that have a variable in their environment. */
   #processes(variable: string): number[] {
     return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
       if (!/^\d+$/.test(name)) return [];
       try {
-        return Deno.readTextFileSync(`/proc/${name}/environ`).includes(variable) ? [Number(name)] : [];
+        const variables = Deno.readTextFileSync(`/proc/${name}/environ`).split("\0");
+        const isOurs = variables.includes(`SLURM_CONF=${this.#conf}`) && variables.includes(variable);
+        return isOurs ? [Number(name)] : [];
       } catch {
         return []; // it has ended meanwhile
       }
@@ -201,7 +203,7 @@ SlurmctldPort=${control}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=${dir}/munge.socket,cred_expire=1
+AuthInfo=socket=${dir}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation=${dir}/state
 SlurmctldPidFile=${dir}/slurmctld.pid
@@ -220,13 +222,13 @@ GresTypes=gpu
 ReturnToService=2
 SlurmdParameters=config_overrides
 SlurmdTimeout=5
-KillWait=3
+KillWait=5
 CompleteWait=0
 ${
     nodes.map((node, i) =>
       `NodeName=${node} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${
         ports[i]
-      } CPUs=4 Gres=gpu:${gpus.length}`
+      } CPUs=4 RealMemory=1024 Gres=gpu:${gpus.length}`
     )
       .join("\n")
   }
