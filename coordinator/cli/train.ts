@@ -1,4 +1,5 @@
 import { about, truth } from "../../shared/config/kinds.ts";
+import { commandLine } from "../../shared/command_line.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
 import { describeDryRun } from "./dry_run.ts";
@@ -38,11 +39,16 @@ export const command = defineCommand({
     }
     const shown = trainConsole(config);
     try {
-      const result = await trainRun({ config, preset, observer: shown, signal: interrupt.signal });
+      const result = await trainRun({
+        ...{ config, preset, observer: shown, signal: interrupt.signal },
+        startedMs: 0, // the start of this process
+      });
       shown.end();
       if (result.task !== null) console.log(`\n${describeTask(result.task)}`);
       if (result.stopped) {
-        console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(result.runDir)}`);
+        const why = result.outOfTime ? `, as max_time (${config.max_time}) is over` : "";
+        console.log(`stopped after step ${result.step}${why}; to go on: ${resumeCommand(result.runDir)}`);
+        if (result.outOfTime) return EXIT.tryAgain;
         if (launcher === "slurm" && interrupt.isWarning) await requeueJob();
         return EXIT.interrupted;
       }
@@ -88,15 +94,23 @@ interface Interrupt {
   end(): void;
 }
 
+/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass it on, in ms. */
+const ECHO_MS = 200;
+
 /** Ctrl-C, SIGTERM and SIGUSR1: the first ends the run after the step under way, the second at once. */
 function interruptible(): Interrupt {
   const controller = new AbortController();
   const signals = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
   let isWarning = false;
+  let began = -Infinity;
   const listeners = signals.map((signal) => {
     const listener = () => {
-      if (signal === "SIGUSR1" && controller.signal.aborted) return; // Slurm repeats it
-      if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
+      if (controller.signal.aborted) {
+        const isRepeated = signal === "SIGUSR1" || performance.now() - began < ECHO_MS; // Slurm repeats its warning
+        if (isRepeated) return;
+        Deno.exit(EXIT.interrupted);
+      }
+      began = performance.now();
       console.error("\ninterrupted: finishing the step and saving; once more ends at once");
       isWarning = signal === "SIGUSR1";
       controller.abort();
@@ -122,14 +136,14 @@ async function requeueJob(): Promise<void> {
 }
 
 function resumeCommand(runDir: string): string {
-  return `deno task cli train --init_from=resume --out_dir=${runDir}`;
+  return commandLine(`train --init_from=resume --out_dir=${runDir}`);
 }
 
 function nextSteps(runDir: string, task: string): string {
   return [
     "try next:",
-    `  deno task cli sample ${runDir}`,
-    `  deno task cli eval ${runDir}`,
-    `  deno task cli train ${task} --model=nanogpt-6l`,
+    ...[`sample ${runDir}`, `eval ${runDir}`, `train ${task} --model=nanogpt-6l`].map((words) =>
+      `  ${commandLine(words)}`
+    ),
   ].join("\n");
 }
