@@ -8,8 +8,15 @@ export interface CommandEntry {
   load(): Promise<{ readonly command: CommandModule }>;
 }
 
+/** A word before commands of its own: `lockstep submit slurm …`. */
+export interface CommandGroup {
+  readonly name: string;
+  readonly summary: string;
+  readonly commands: readonly CommandEntry[];
+}
+
 /** Every command, in the order of `lockstep --help`. */
-export const commands: readonly CommandEntry[] = [
+export const commands: readonly (CommandEntry | CommandGroup)[] = [
   {
     name: "train",
     summary: "Train a model from a preset or a TOML file",
@@ -44,6 +51,17 @@ export const commands: readonly CommandEntry[] = [
     name: "attach",
     summary: "Look at a run that goes on, and steer it, from a console",
     load: () => import("./attach.ts"),
+  },
+  {
+    name: "submit",
+    summary: "Train on machines of a cluster",
+    commands: [
+      {
+        name: "slurm",
+        summary: "Train on machines that Slurm gives",
+        load: () => import("./submit_slurm.ts"),
+      },
+    ],
   },
   {
     name: "worker",

@@ -6,6 +6,7 @@ import { describeDryRun } from "./dry_run.ts";
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { resolveTrainConfig } from "./resolve_train_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import { type Interrupt, interruptible } from "./interrupt.ts";
 import { requeue } from "../launch/requeue.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
@@ -33,11 +34,13 @@ export const command = defineCommand({
       console.log(await describeDryRun(config, { preset }));
       return 0;
     }
-    const interrupt = interruptible();
+    const underSlurm = launcher === "slurm";
+    const interrupt = interruptible({ underSlurm });
     if (await roleOf(config) === "node") {
-      return await asNode(config, interrupt).finally(() => interrupt.end());
+      return await asNode(config, { interrupt, underSlurm }).finally(() => interrupt.end());
     }
     const shown = trainConsole(config);
+    const isRequeued = () => underSlurm && interrupt.isWarning;
     try {
       const result = await trainRun({
         ...{ config, preset, observer: shown, signal: interrupt.signal },
@@ -49,7 +52,7 @@ export const command = defineCommand({
         const why = result.outOfTime ? `, as max_time (${config.max_time}) is over` : "";
         console.log(`stopped after step ${result.step}${why}; to go on: ${resumeCommand(result.runDir)}`);
         if (result.outOfTime) return EXIT.tryAgain;
-        if (launcher === "slurm" && interrupt.isWarning) await requeueJob();
+        if (isRequeued()) await requeueJob();
         return EXIT.interrupted;
       }
       console.log(`run directory: ${result.runDir}`);
@@ -63,6 +66,7 @@ export const command = defineCommand({
       const runDir = shown.resumable();
       if (runDir !== null) {
         console.error(`to go on from the last checkpoint: ${resumeCommand(runDir)}`);
+        if (isRequeued()) await requeueJob();
       }
       throw error;
     } finally {
@@ -72,10 +76,13 @@ export const command = defineCommand({
 });
 
 /** Takes part in a run that another machine coordinates, to its end. */
-async function asNode(config: RunConfig, interrupt: Interrupt): Promise<number> {
+async function asNode(
+  config: RunConfig,
+  { interrupt, underSlurm }: { interrupt: Interrupt; underSlurm: boolean },
+): Promise<number> {
   const leaving = new AbortController();
-  // What Slurm warns of is the coordinator's to act on: it sends everybody home.
-  interrupt.signal.addEventListener("abort", () => interrupt.isWarning || leaving.abort());
+  // Slurm's signals reach all nodes: the coordinator saves with the members that it has, and sends everybody home.
+  interrupt.signal.addEventListener("abort", () => underSlurm || interrupt.isWarning || leaving.abort());
   const say = (sentence: string) => {
     if (!config.quiet || sentence.startsWith("warning")) console.error(sentence);
   };
@@ -85,49 +92,6 @@ async function asNode(config: RunConfig, interrupt: Interrupt): Promise<number> 
 
 /** Options of the command itself, for the hint of the nearest name. */
 const otherNames = ["dry_run"];
-
-/** What a person or a launcher wants of a run that is under way. */
-interface Interrupt {
-  readonly signal: AbortSignal;
-  /** Whether it was SIGUSR1, by which Slurm tells that the job's time is nearly over. */
-  readonly isWarning: boolean;
-  end(): void;
-}
-
-/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass it on, in ms. */
-const ECHO_MS = 200;
-
-/** Ctrl-C, SIGTERM and SIGUSR1: the first ends the run after the step under way, the second at once. */
-function interruptible(): Interrupt {
-  const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
-  let isWarning = false;
-  let began = -Infinity;
-  const listeners = signals.map((signal) => {
-    const listener = () => {
-      if (controller.signal.aborted) {
-        const isRepeated = signal === "SIGUSR1" || performance.now() - began < ECHO_MS; // Slurm repeats its warning
-        if (isRepeated) return;
-        Deno.exit(EXIT.interrupted);
-      }
-      began = performance.now();
-      console.error("\ninterrupted: finishing the step and saving; once more ends at once");
-      isWarning = signal === "SIGUSR1";
-      controller.abort();
-    };
-    Deno.addSignalListener(signal, listener);
-    return { signal, listener };
-  });
-  return {
-    signal: controller.signal,
-    get isWarning() {
-      return isWarning;
-    },
-    end() {
-      for (const { signal, listener } of listeners) Deno.removeSignalListener(signal, listener);
-    },
-  };
-}
 
 async function requeueJob(): Promise<void> {
   const problem = await requeue(Deno.env.toObject());
