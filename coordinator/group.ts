@@ -60,6 +60,7 @@ export interface GroupOptions extends ReceptionOptions {
 /** The members of a generation. */
 interface Roster {
   readonly generation: number;
+  readonly calledAt: number;
   readonly ids: readonly string[];
   readonly shards: ReadonlyMap<string, readonly number[]>;
   readonly lost: Set<string>;
@@ -456,6 +457,7 @@ export class Group {
     this.#slowness.forget();
     this.#roster = {
       generation,
+      calledAt: this.now(),
       ids,
       donor,
       shards: new Map(ids.map((id, rank) => [id, shards[rank]])),
@@ -558,6 +560,8 @@ export class Group {
     const other = roster.ids.find((id) => !this.#reception.get(id)?.isAt(position));
     if (other !== undefined) return this.#refuseState(other);
     this.#position = position;
+    const { generation, calledAt } = roster;
+    this.options.note("formed", { generation, step: position.step, ms: this.now() - calledAt });
     const info = this.#reception.get(first)?.info ?? null;
     if (info !== null) this.#firstRoster.resolve(info);
     this.#start();

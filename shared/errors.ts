@@ -42,6 +42,7 @@ const EXIT_BY_CODE = {
   E_TOO_FEW: EXIT.tryAgain,
   E_RDZV: EXIT.tryAgain,
   E_LEDGER: EXIT.tryAgain,
+  E_TIME: EXIT.tryAgain,
   E_INTERRUPTED: EXIT.interrupted,
 } as const;
 

@@ -74,6 +74,16 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: () => import("./keygen.ts"),
   },
   {
+    name: "setup-xla",
+    summary: "Fetch XLA's plugin, which computes on NVIDIA GPUs, from PyPI",
+    load: () => import("./setup_xla.ts"),
+  },
+  {
+    name: "setup-tensorflow",
+    summary: "Build the native binding of the engine tensorflow against PyPI's TensorFlow",
+    load: () => import("./setup_tensorflow.ts"),
+  },
+  {
     name: "verify",
     summary: "Hold an engine against a directory of reference weights, gradients and losses",
     load: () => import("./verify.ts"),

@@ -11,6 +11,9 @@ export interface Interrupt {
   end(): void;
 }
 
+/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass it on, in ms. */
+const ECHO_MS = 200;
+
 /**
  * Listens to Ctrl-C, SIGTERM and SIGUSR1: the first ends the run after the step under way, another one at once, except that
  * Slurm repeats what it sends, and kills by itself what takes too long.
@@ -19,15 +22,20 @@ export function interruptible({ underSlurm }: { underSlurm: boolean }): Interrup
   const controller = new AbortController();
   const { signal } = controller;
   let isWarning = false;
+  let began = -Infinity;
   const stop = (warning: boolean) => {
     if (signal.aborted) return;
+    began = performance.now();
     console.error(
       `\ninterrupted: finishing the step and saving${underSlurm ? "" : "; once more ends at once"}`,
     );
     isWarning = warning;
     controller.abort();
   };
-  const interrupted = () => signal.aborted ? Deno.exit(EXIT.interrupted) : stop(false);
+  const interrupted = () => {
+    if (!signal.aborted) stop(false);
+    else if (performance.now() - began >= ECHO_MS) Deno.exit(EXIT.interrupted);
+  };
   const terminated = () => underSlurm ? stop(false) : interrupted();
   const endWarning = onWarningSignal(() => stop(true));
   Deno.addSignalListener("SIGINT", interrupted);

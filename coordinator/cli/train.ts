@@ -1,4 +1,5 @@
 import { about, truth } from "../../shared/config/kinds.ts";
+import { commandLine } from "../../shared/command_line.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
 import { describeDryRun } from "./dry_run.ts";
@@ -41,11 +42,16 @@ export const command = defineCommand({
     const shown = trainConsole(config);
     const isRequeued = () => underSlurm && interrupt.isWarning;
     try {
-      const result = await trainRun({ config, preset, observer: shown, signal: interrupt.signal });
+      const result = await trainRun({
+        ...{ config, preset, observer: shown, signal: interrupt.signal },
+        startedMs: 0, // the start of this process
+      });
       shown.end();
       if (result.task !== null) console.log(`\n${describeTask(result.task)}`);
       if (result.stopped) {
-        console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(result.runDir)}`);
+        const why = result.outOfTime ? `, as max_time (${config.max_time}) is over` : "";
+        console.log(`stopped after step ${result.step}${why}; to go on: ${resumeCommand(result.runDir)}`);
+        if (result.outOfTime) return EXIT.tryAgain;
         if (isRequeued()) await requeueJob();
         return EXIT.interrupted;
       }
@@ -94,14 +100,14 @@ async function requeueJob(): Promise<void> {
 }
 
 function resumeCommand(runDir: string): string {
-  return `deno task cli train --init_from=resume --out_dir=${runDir}`;
+  return commandLine(`train --init_from=resume --out_dir=${runDir}`);
 }
 
 function nextSteps(runDir: string, task: string): string {
   return [
     "try next:",
-    `  deno task cli sample ${runDir}`,
-    `  deno task cli eval ${runDir}`,
-    `  deno task cli train ${task} --model=nanogpt-6l`,
+    ...[`sample ${runDir}`, `eval ${runDir}`, `train ${task} --model=nanogpt-6l`].map((words) =>
+      `  ${commandLine(words)}`
+    ),
   ].join("\n");
 }
