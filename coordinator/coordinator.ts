@@ -72,7 +72,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<RunRe
   const run = new Run(options);
   await run.form();
   const result = await run.train();
-  options.group.drain();
+  options.group.drain({ stopped: result.stopped });
   return result;
 }
 

@@ -251,9 +251,9 @@ export class Group {
     this.#activity = null;
   }
 
-  /** Sends the members home, and whoever says HELLO from now on. */
-  drain(): void {
-    this.#reception.sendHome();
+  /** Sends the members home, and whoever says HELLO from now on; `stopped` tells them that the run may go on later. */
+  drain({ stopped = false }: { stopped?: boolean } = {}): void {
+    this.#reception.sendHome(stopped);
     this.close();
   }
 

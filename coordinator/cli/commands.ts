@@ -61,6 +61,11 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         summary: "Train on machines that Slurm gives",
         load: () => import("./submit_slurm.ts"),
       },
+      {
+        name: "kubernetes",
+        summary: "Train on pods of a Kubernetes cluster",
+        load: () => import("./submit_kubernetes.ts"),
+      },
     ],
   },
   {

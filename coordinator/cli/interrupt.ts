@@ -11,7 +11,7 @@ export interface Interrupt {
   end(): void;
 }
 
-/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass it on, in ms. */
+/** Signals so close together are one: a terminal and a launcher may each pass it on, in ms. */
 const ECHO_MS = 200;
 
 /**
@@ -25,16 +25,16 @@ export function interruptible({ underSlurm }: { underSlurm: boolean }): Interrup
   let began = -Infinity;
   const stop = (warning: boolean) => {
     if (signal.aborted) return;
-    began = performance.now();
     console.error(
       `\ninterrupted: finishing the step and saving${underSlurm ? "" : "; once more ends at once"}`,
     );
     isWarning = warning;
+    began = performance.now();
     controller.abort();
   };
   const interrupted = () => {
-    if (!signal.aborted) stop(false);
-    else if (performance.now() - began >= ECHO_MS) Deno.exit(EXIT.interrupted);
+    if (!signal.aborted) return stop(false);
+    if (performance.now() - began > ECHO_MS) Deno.exit(EXIT.interrupted);
   };
   const terminated = () => underSlurm ? stop(false) : interrupted();
   const endWarning = onWarningSignal(() => stop(true));

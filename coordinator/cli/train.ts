@@ -1,6 +1,6 @@
 import { about, truth } from "../../shared/config/kinds.ts";
 import { commandLine } from "../../shared/command_line.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
 import { describeDryRun } from "./dry_run.ts";
 import { readOverrides } from "../../shared/config/overrides.ts";
@@ -86,7 +86,13 @@ async function asNode(
   const say = (sentence: string) => {
     if (!config.quiet || sentence.startsWith("warning")) console.error(sentence);
   };
-  await runNodeAgent({ config, signal: leaving.signal, say });
+  try {
+    await runNodeAgent({ config, signal: leaving.signal, say });
+  } catch (error) {
+    // The job comes back from the queue: a bad end of one task would have srun end the coordinator before it asks for that.
+    if (interrupt.isWarning && error instanceof LockstepError && error.code === "E_INTERRUPTED") return 0;
+    throw error;
+  }
   return leaving.signal.aborted ? EXIT.interrupted : 0;
 }
 

@@ -91,7 +91,7 @@ export const command = defineCommand({
     const computing = new ComputeClient((node, byteOffset) => reducing.announce(node, byteOffset));
     const channel = await openControlClient(endpoint, { id, keys, insecure });
     try {
-      await runWorker(channel, {
+      const { stopped } = await runWorker(channel, {
         ...{ id, run: rdzv_id, localRank: local_rank, computing, reducing, signal: leaving.signal },
         host: options.host ?? undefined,
         links: endpoint.startsWith("tcp:")
@@ -105,6 +105,9 @@ export const command = defineCommand({
         configHash: options.config_hash ?? undefined,
         reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
       });
+      if (stopped) {
+        throw new LockstepError("E_INTERRUPTED", "The run was stopped, and goes on when it is started again");
+      }
     } finally {
       directory?.remove();
     }
