@@ -11,7 +11,11 @@ export interface Interrupt {
   end(): void;
 }
 
+<<<<<<< HEAD
+/** Signals so close together are one: a terminal, a launcher and a scheduler may each pass it on, in ms. */
+=======
 /** Signals so close together are one: a terminal and a launcher may each pass it on, in ms. */
+>>>>>>> main
 const ECHO_MS = 200;
 
 /**
@@ -34,7 +38,11 @@ export function interruptible({ underSlurm }: { underSlurm: boolean }): Interrup
   };
   const interrupted = () => {
     if (!signal.aborted) return stop(false);
+<<<<<<< HEAD
+    if (performance.now() - began >= ECHO_MS) Deno.exit(EXIT.interrupted);
+=======
     if (performance.now() - began > ECHO_MS) Deno.exit(EXIT.interrupted);
+>>>>>>> main
   };
   const terminated = () => underSlurm ? stop(false) : interrupted();
   const endWarning = onWarningSignal(() => stop(true));
