@@ -12,6 +12,7 @@ import {
   sandbox,
   type StartOptions,
   TINY,
+  within,
 } from "./support.ts";
 
 const missing = await whyNot(["namespaces"]);
