@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LockstepError } from "../../shared/errors.ts";
+import { CONFIG_OPTION } from "../../shared/own_process.ts";
 
 /**
  * What runs exported models in browsers. Its version is written here and not in deno.json, because `deno task` fetches all
@@ -23,9 +24,14 @@ const LOCATE = `
  * in a process of its own, without the program's lock file, which holds no such package. Throws E_EXPORT where it cannot be had.
  */
 export async function copyOnnxruntimeWeb(folder: string): Promise<void> {
-  const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
+  if (Deno.build.standalone) {
+    throw new LockstepError(
+      "E_EXPORT",
+      `Cannot fetch ${ONNXRUNTIME_WEB} for the page as a compiled executable has no Deno to fetch it with: take --format=onnx`,
+    );
+  }
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--quiet", "--no-lock", `--config=${config}`, LOCATE],
+    args: ["eval", "--quiet", "--no-lock", CONFIG_OPTION, LOCATE],
     env: { NO_COLOR: "1" },
     stdin: "null",
   }).output();

@@ -29,50 +29,57 @@ const LOAD = `
 import sys, json
 from transformers import AutoModelForCausalLM, AutoTokenizer
 import torch
-model, info = AutoModelForCausalLM.from_pretrained(sys.argv[1], output_loading_info=True)
-tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
-ids = tokenizer(sys.argv[2])["input_ids"]
-with torch.no_grad(): logits = model(torch.tensor([ids])).logits
-print(json.dumps({"missing": sorted(info["missing_keys"]), "unexpected": sorted(info["unexpected_keys"]), "ids": ids,
-                  "text": tokenizer.decode(ids), "logits": logits.flatten().tolist()}))
+for folder in sys.argv[2:]:
+    model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer(sys.argv[1])["input_ids"]
+    with torch.no_grad(): logits = model(torch.tensor([ids])).logits
+    print(json.dumps({"missing": sorted(info["missing_keys"]), "unexpected": sorted(info["unexpected_keys"]), "ids": ids,
+                      "text": tokenizer.decode(ids), "logits": logits.flatten().tolist()}))
 `;
 
-/** Unknown to an empty test, so that a wrong kind of result is an error here. */
+/** What the program above prints of each folder. */
 interface Loaded {
-  missing: string[];
-  unexpected: string[];
-  ids: number[];
-  text: string;
-  logits: number[];
+  readonly missing: string[];
+  readonly unexpected: string[];
+  readonly ids: number[];
+  readonly text: string;
+  readonly logits: number[];
 }
 
-for (const tokenizer of ["char", "byte"] as const) {
-  Deno.test({
-    ...await needing(
-      ["torch", "transformers"],
-      `exportModel() as hf of a run on ${tokenizer}s: transformers misses no key, reads text alike, gives its logits`,
-    ),
-    fn: () =>
-      inTempDir(async (dir) => {
-        const config = await writeTinyText(dir, "To be, or not to be: né?\n".repeat(40), tokenizer);
-        const run = await writeTinyRun(join(dir, "run"), { config });
-        await exportModel(run, { format: "hf", out: join(dir, "out") });
-        const { out, err } = await python(["-c", LOAD, join(dir, "out"), "né or"]);
-        assert.ok(out !== "", err);
-        const loaded: Loaded = JSON.parse(out);
-        assert.deepEqual([loaded.missing, loaded.unexpected], [[], []]);
+Deno.test({
+  ...await needing(
+    ["torch", "transformers"],
+    "exportModel() as hf of runs on text: transformers misses no key, reads text alike, gives the same logits",
+  ),
+  fn: () =>
+    inTempDir(async (dir) => {
+      const text = "né or";
+      const runs: string[] = [];
+      for (const tokenizer of ["char", "byte"] as const) {
+        const folder = join(dir, tokenizer);
+        await Deno.mkdir(folder);
+        const config = await writeTinyText(folder, "To be, or not to be: né?\n".repeat(40), tokenizer);
+        runs.push(await writeTinyRun(join(folder, "run"), { config }));
+      }
+      const folders = runs.map((run) => join(run, "hf"));
+      for (const [i, run] of runs.entries()) await exportModel(run, { format: "hf", out: folders[i] });
+      const { out, err } = await python(["-c", LOAD, text, ...folders]); // takes seconds to import
+      const all = out.trim().split("\n").map((line): Loaded => JSON.parse(line));
+      assert.equal(all.length, 2, err);
+      for (const [i, run] of runs.entries()) {
+        assert.deepEqual([all[i].missing, all[i].unexpected, all[i].text], [[], [], text]);
         await using checkpoint = await loadCheckpoint(run);
-        const ids = (await checkpoint.prompts()).encode("né or");
-        assert.deepEqual(loaded.ids, [...ids]);
-        assert.equal(loaded.text, "né or");
+        const ids = (await checkpoint.prompts()).encode(text);
+        assert.deepEqual(all[i].ids, [...ids]);
         const ours = await checkpoint.logits(ids);
-        assert.ok(ours.every((x, i) => Math.abs(x - loaded.logits[i]) < 1e-4));
-        await using again = await loadCheckpoint(join(dir, "out"), { engine: "reference" });
-        assert.deepEqual((await again.prompts()).encode("né or"), ids);
-        assert.ok((await again.logits(ids)).every((x, i) => Math.abs(x - ours[i]) < 1e-5));
-      }),
-  });
-}
+        assert.ok(ours.every((x, j) => Math.abs(x - all[i].logits[j]) < 1e-4));
+        await using again = await loadCheckpoint(folders[i], { engine: "reference" });
+        assert.deepEqual((await again.prompts()).encode(text), ids);
+        assert.ok((await again.logits(ids)).every((x, j) => Math.abs(x - ours[j]) < 1e-5));
+      }
+    }),
+});
 
 Deno.test("exportModel() names the variant that a format cannot hold, and leaves nothing behind", () =>
   inTempDir(async (dir) => {
