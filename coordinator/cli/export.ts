@@ -18,9 +18,12 @@ export const command = defineCommand({
       help: "The newest, the one with the lowest validation loss, or that of a step; none is the newest, " +
         "or the one that RUN names",
     }),
+    data_dir: optional(text("a folder")).default(null).register(about, {
+      help: "Folder of the prepared text, if it is not where it was in training",
+    }),
   },
   example: "lockstep export out/shakespeare-char --format=web --out=page",
-  async run({ options: { format, out, checkpoint }, words }) {
+  async run({ options: { format, out, checkpoint, data_dir }, words }) {
     const [path, ...more] = words;
     if (path === undefined || more.length > 0) {
       throw new LockstepError(
@@ -28,7 +31,12 @@ export const command = defineCommand({
         `Cannot export as the folder of one run is required, such as out/sort-demo: given are ${words.length}`,
       );
     }
-    const written = await exportModel(path, { format, out, checkpoint: checkpoint ?? undefined });
+    const written = await exportModel(path, {
+      format,
+      out,
+      checkpoint: checkpoint ?? undefined,
+      dataDir: data_dir ?? undefined,
+    });
     for (const warning of written.warnings) console.error(`warning ${warning}`);
     for (const { name, bytes } of written.files) console.log(`${name}  ${bytes} bytes`);
     console.log(written.hint);

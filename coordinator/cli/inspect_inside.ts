@@ -18,7 +18,7 @@ export interface ShowOptions {
 /** Prints what each head makes of a prompt. Throws E_USAGE for a prompt that is longer than the model's context. */
 export async function showAttention(path: string, prompt: string, { svg, json }: ShowOptions): Promise<void> {
   const source = await openExportSource(path);
-  const prompts = await openDescribedPrompts(source.tokens, source.config.vocab_size);
+  const prompts = await openDescribedPrompts(await source.describeTokens(), source.config.vocab_size);
   const tokens = prompts.encode(prompt);
   const { block_size, n_head } = source.config;
   if (tokens.length > block_size) {

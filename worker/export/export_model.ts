@@ -1,8 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { LockstepError } from "../../shared/errors.ts";
 import { fileError } from "../../shared/files.ts";
-import type { CheckpointChoice } from "../../shared/saved_run.ts";
-import { type ExportSource, openExportSource } from "./export_source.ts";
+import { type ExportSource, openExportSource, type SourceOptions } from "./export_source.ts";
 import { exportHf } from "./hf.ts";
 import { exportNanogpt } from "./nanogpt.ts";
 import { exportOnnx } from "./onnx.ts";
@@ -15,12 +14,10 @@ export const FORMATS = ["hf", "nanogpt", "onnx", "tfjs", "web"] as const;
 export type Format = typeof FORMATS[number];
 
 /** How a model is written. */
-export interface ExportOptions {
+export interface ExportOptions extends SourceOptions {
   readonly format: Format;
-  /** New or empty folder. Null: `export/FORMAT` in the run's. */
-  readonly out: string | null;
-  /** Default: the newest. */
-  readonly checkpoint?: CheckpointChoice;
+  /** New or empty folder. Default: `export/FORMAT` in the run's. */
+  readonly out?: string | null;
 }
 
 /** What was written. */
@@ -67,10 +64,10 @@ const WRITERS: Readonly<Record<Format, Writer>> = {
  * Throws E_MODEL, naming the variant, for a model that the format cannot hold, E_OUT_DIR where `out` holds something.
  */
 export async function exportModel(path: string, options: ExportOptions): Promise<Exported> {
-  const { format, checkpoint } = options;
+  const { format } = options;
   const folder = options.out ?? join(path, "export", format);
   await refuseFull(folder);
-  const source = await openExportSource(path, checkpoint);
+  const source = await openExportSource(path, options);
   const whole = resolve(folder);
   const partial = join(dirname(whole), `.${basename(whole)}-${crypto.randomUUID()}`);
   try {

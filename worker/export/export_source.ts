@@ -1,7 +1,7 @@
 import { type ModelConfig, modelConfig } from "../../shared/config/model_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
-import type { PromptsDescription } from "../../shared/prompts_description.ts";
+import { describePrompts, type PromptsDescription } from "../../shared/prompts_description.ts";
 import type { CheckpointChoice } from "../../shared/saved_run.ts";
 import { openSavedModel } from "../../shared/saved_model.ts";
 import { loadModel, type Model } from "../model/load_model.ts";
@@ -15,14 +15,25 @@ export interface ExportSource {
   readonly model: Model;
   /** Flat, in the model's order. */
   readonly parameters: Float32Array<ArrayBuffer>;
-  /** What the tokens mean; null where nothing says so. */
-  readonly tokens: PromptsDescription | null;
+  /** What the tokens mean; null where nothing says so. Throws E_DATA where the tokenizer of a run is not there. */
+  describeTokens(): Promise<PromptsDescription | null>;
   /** Sentences about checkpoints that were passed over. */
   readonly warnings: readonly string[];
 }
 
+/** Which checkpoint of a run, and where its text is. */
+export interface SourceOptions {
+  /** Default: the newest, or the one that the path names. */
+  readonly checkpoint?: CheckpointChoice;
+  /** Folder of the prepared text, if it is not where it was in training. */
+  readonly dataDir?: string;
+}
+
 /** Reads the model that `path` means; see `openSavedModel`, whose errors it throws. */
-export async function openExportSource(path: string, checkpoint?: CheckpointChoice): Promise<ExportSource> {
+export async function openExportSource(
+  path: string,
+  { checkpoint, dataDir }: SourceOptions = {},
+): Promise<ExportSource> {
   const saved = await openSavedModel(path, checkpoint);
   const { config } = saved;
   const model = await loadModel(modelConfig(config), config.model);
@@ -33,7 +44,8 @@ export async function openExportSource(path: string, checkpoint?: CheckpointChoi
     config,
     model,
     parameters,
-    tokens: await saved.describeTokens(),
+    describeTokens: () =>
+      dataDir === undefined ? saved.describeTokens() : describePrompts({ ...config, data_dir: dataDir }),
     warnings: saved.run?.checkpoint.warnings ?? [],
   };
 }

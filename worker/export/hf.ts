@@ -4,6 +4,7 @@ import { hfTokenizerFiles } from "../../shared/data/tokenizers/hf_tokenizer_file
 import { isTransposed, writeHfConfig } from "../../shared/hf_gpt2.ts";
 import { transpose } from "../../shared/transpose.ts";
 import { type ExportSource, refuseVariants } from "./export_source.ts";
+import { writeJson } from "./write_json.ts";
 
 /**
  * Writes a GPT-2 of Hugging Face's transformers into `folder`: config.json, model.safetensors, and the tokenizer's files where
@@ -12,7 +13,8 @@ import { type ExportSource, refuseVariants } from "./export_source.ts";
  */
 export async function exportHf(source: ExportSource, folder: string): Promise<void> {
   refuseVariants(source, "hf");
-  const { config, tokens } = source;
+  const { config } = source;
+  const tokens = await source.describeTokens();
   await writeTensors(join(folder, "model.safetensors"), tensorsOf(source), { metadata: { format: "pt" } });
   const end = tokens?.tokenizer?.tokenizer === "gpt2" ? 50_256 : null;
   const hfConfig = writeHfConfig(config, {
@@ -35,9 +37,4 @@ function tensorsOf({ config, model, parameters }: ExportSource): NamedTensor[] {
     const bias = name.replace(/weight$/, "bias");
     return [stored, { name: bias, shape: [shape[0]], data: new Float32Array(shape[0]) }];
   });
-}
-
-/** Writes a value as JSON that people can read. */
-export async function writeJson(path: string, value: unknown): Promise<void> {
-  await Deno.writeTextFile(path, JSON.stringify(value, null, 2) + "\n");
 }

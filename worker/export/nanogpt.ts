@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { writeTensors } from "../../shared/checkpoint/safetensors.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { type ExportSource, refuseVariants } from "./export_source.ts";
-import { writeJson } from "./hf.ts";
+import { writeJson } from "./write_json.ts";
 
 /**
  * Writes nanoGPT's parameters by nanoGPT's names into `folder`, as model.safetensors, and its `model_args` as config.json:
@@ -10,7 +10,7 @@ import { writeJson } from "./hf.ts";
  */
 export async function exportNanogpt(source: ExportSource, folder: string): Promise<void> {
   refuseVariants(source, "nanogpt");
-  const { path, config, model, parameters, tokens } = source;
+  const { path, config, model, parameters } = source;
   if (config.activation !== "gelu") {
     throw new LockstepError(
       "E_MODEL",
@@ -26,5 +26,8 @@ export async function exportNanogpt(source: ExportSource, folder: string): Promi
   await writeTensors(join(folder, "model.safetensors"), tensors);
   const { n_layer, n_head, n_embd, block_size, vocab_size, bias, dropout } = config;
   const modelArgs = { n_layer, n_head, n_embd, block_size, bias, vocab_size, dropout };
-  await writeJson(join(folder, "config.json"), { ...modelArgs, lockstep: tokens ?? undefined });
+  await writeJson(join(folder, "config.json"), {
+    ...modelArgs,
+    lockstep: await source.describeTokens() ?? undefined,
+  });
 }

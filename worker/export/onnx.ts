@@ -5,7 +5,7 @@ import generateMjs from "./files/generate.mjs" with { type: "text" };
 import generatePy from "./files/generate.py" with { type: "text" };
 import tokenizerMjs from "./files/tokenizer.mjs" with { type: "text" };
 import writerMjs from "./files/writer.mjs" with { type: "text" };
-import { writeJson } from "./hf.ts";
+import { writeJson } from "./write_json.ts";
 import { onnxModel } from "./onnx_model.ts";
 
 /**
@@ -20,7 +20,8 @@ export async function exportOnnx(source: ExportSource, folder: string): Promise<
 
 /** What any program needs: the model, its sizes and tokenizer, and the modules that read them in JavaScript. */
 export async function writeOnnx(source: ExportSource, folder: string): Promise<void> {
-  const { config, tokens } = source;
+  const { config } = source;
+  const tokens = await source.describeTokens();
   await Deno.writeFile(join(folder, "model.onnx"), await onnxModel(source));
   const { n_layer, n_head, n_embd, block_size, vocab_size } = config;
   const sizes = { n_layer, n_head, n_embd, block_size, vocab_size };

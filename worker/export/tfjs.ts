@@ -3,7 +3,7 @@ import { replaceFile, writeAll } from "../../shared/files.ts";
 import { lowerTfjs, type TfjsWeight } from "../compiler/lower_tfjs.ts";
 import { decodingProgram } from "./decoding_program.ts";
 import type { ExportSource } from "./export_source.ts";
-import { writeJson } from "./hf.ts";
+import { writeJson } from "./write_json.ts";
 
 const WEIGHTS = "weights.bin";
 
@@ -28,7 +28,10 @@ export async function exportTfjs(source: ExportSource, folder: string): Promise<
   });
   const { n_layer, n_head, n_embd, block_size, vocab_size } = source.config;
   const sizes = { n_layer, n_head, n_embd, block_size, vocab_size };
-  await writeJson(join(folder, "config.json"), { ...sizes, lockstep: source.tokens ?? undefined });
+  await writeJson(join(folder, "config.json"), {
+    ...sizes,
+    lockstep: await source.describeTokens() ?? undefined,
+  });
 }
 
 /** The bytes of a weight, as weights.bin has them. */
