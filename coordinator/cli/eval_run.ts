@@ -6,7 +6,7 @@ import { configHash } from "../../shared/config/config_hash.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { openEvals } from "../../shared/metrics.ts";
-import { evaluateTask, taskOf, type TaskResult } from "../evaluate_task.ts";
+import { evaluateTask, figuresOf, taskOf, type TaskResult } from "../evaluate_task.ts";
 import { Group } from "../group.ts";
 import { type CheckpointChoice, openSavedRun } from "../../shared/saved_run.ts";
 import { openTask, TASKS } from "../../shared/tasks/open_task.ts";
@@ -23,7 +23,10 @@ export interface EvalRunOptions {
   readonly tasks: readonly string[];
   /** Keys of the run's configuration that are set otherwise for this evaluation. */
   readonly overrides?: Partial<
-    Pick<RunConfig, "eval_items" | "data_dir" | "engine" | "device" | "nproc_per_node" | "verbose">
+    Pick<
+      RunConfig,
+      "eval_items" | "data_dir" | "task_data" | "engine" | "device" | "nproc_per_node" | "verbose"
+    >
   >;
   onProgress?(done: number, of: number): void;
   onWarning?(sentence: string): void;
@@ -126,7 +129,7 @@ async function note(path: string, { step, results }: { step: number; results: Ta
     evals.append({
       step,
       task: name,
-      metrics: Object.fromEntries(metrics.map(({ name, value }) => [name, value])),
+      metrics: figuresOf(metrics),
     });
   }
 }

@@ -1,0 +1,134 @@
+import type { Question } from "../data/questions/question.ts";
+import type { Tokenizer } from "../data/tokenizers/tokenizer.ts";
+import { meanInterval, wilsonInterval } from "../statistics.ts";
+import { type EncodedQuestion, encodeQuestions, fillRow, longestInput, sumRow } from "./encode_questions.ts";
+import type { GenerateRequest, Metric, NllRequest, Task, TaskNeeds, Totals } from "./task.ts";
+
+export interface LambadaOptions {
+  /** One continuation each. */
+  readonly questions: readonly Question[];
+  readonly tokenizer: Tokenizer;
+  /** Passages in a batch. */
+  readonly batch_size: number;
+}
+
+/**
+ * The last word of a passage: whether greedy decoding gives exactly its tokens (accuracy), and exp of the mean −log p of
+ * the word (perplexity), as lm-evaluation-harness counts them. The first half of the batches decodes, the second scores.
+ */
+export class LambadaTask implements Task {
+  readonly name = "lambada";
+  readonly needs: TaskNeeds;
+  readonly itemCount: number;
+  readonly batchCount: number;
+  readonly #questions: readonly EncodedQuestion[];
+  readonly #tokenizer: Tokenizer;
+  readonly #batchSize: number;
+  readonly #promptLength: number;
+  readonly #answerLength: number;
+
+  constructor({ questions, tokenizer, batch_size }: LambadaOptions) {
+    this.#questions = encodeQuestions(questions, { name: this.name, tokenizer });
+    this.#tokenizer = tokenizer;
+    this.#batchSize = batch_size;
+    this.needs = { vocabSize: tokenizer.vocabSize, length: longestInput(this.#questions) };
+    const texts = this.#questions.flatMap(({ texts }) => texts);
+    this.#promptLength = Math.max(...texts.map(({ from }) => from));
+    this.#answerLength = Math.max(...texts.map(({ tokens, from }) => tokens.length - from));
+    this.itemCount = questions.length;
+    this.batchCount = 2 * Math.ceil(questions.length / batch_size);
+  }
+
+  request(batch: number): GenerateRequest | NllRequest {
+    return this.#decodes(batch) ? this.#generate(batch) : this.#score(batch);
+  }
+
+  score(batch: number, output: Int32Array | Float32Array): Totals {
+    const { vocabSize } = this.needs;
+    const total: Totals = {};
+    const add = (name: string, value: number) => total[name] = (total[name] ?? 0) + value;
+    for (const [row, { tokens, from }] of this.#rows(batch).entries()) {
+      const count = tokens.length - from;
+      if (this.#decodes(batch)) {
+        const given = this.#answerAt(row, output);
+        add("right", tokens.subarray(from).every((id, i) => id === given[i]) ? 1 : 0);
+        add("chance", vocabSize ** -count);
+      } else {
+        const nll = -this.likelihood({ batch, row }, output);
+        add("nll", nll);
+        add("squares", nll * nll);
+        add("tokens", count);
+      }
+    }
+    return total;
+  }
+
+  /** The word's log-likelihood in nats, of a batch that scores. */
+  likelihood({ batch, row }: { batch: number; row: number }, output: Int32Array | Float32Array): number {
+    return sumRow(this.#rows(batch)[row], { row, length: this.needs.length, output });
+  }
+
+  summarize({ right, chance, nll, squares, tokens }: Totals): Metric[] {
+    const n = this.itemCount;
+    const { low, high } = meanInterval({ sum: nll, squares }, n);
+    return [
+      { name: "accuracy", value: right / n, ...wilsonInterval(right, n), chance: chance / n, n },
+      {
+        name: "perplexity",
+        value: Math.exp(nll / n),
+        low: Math.exp(low),
+        high: Math.exp(high),
+        chance: this.needs.vocabSize ** (tokens / n),
+        n,
+      },
+    ];
+  }
+
+  show({ batch, row }: { batch: number; row: number }, output: Int32Array): string {
+    const { tokens, from } = this.#rows(batch)[row];
+    const passage = this.#tokenizer.decode(tokens.subarray(0, from));
+    const given = this.#tokenizer.decode(this.#answerAt(row, output).slice(0, tokens.length - from));
+    const wanted = this.#tokenizer.decode(tokens.subarray(from));
+    return [
+      `passage …${passage.slice(-80)}`,
+      `answer${given}`,
+      ...(given === wanted ? [] : [`wanted${wanted}`]),
+    ]
+      .join("\n");
+  }
+
+  close(): void {}
+
+  #generate(batch: number): GenerateRequest {
+    const [batchSize, promptLength] = [this.#batchSize, this.#promptLength];
+    const prompts = new Int32Array(batchSize * promptLength);
+    const lengths = new Int32Array(batchSize).fill(1); // of padding
+    for (const [row, { tokens, from }] of this.#rows(batch).entries()) {
+      prompts.set(tokens.subarray(0, from), row * promptLength);
+      lengths[row] = from;
+    }
+    return { kind: "generate", batchSize, promptLength, prompts, lengths, maxNewTokens: this.#answerLength };
+  }
+
+  #score(batch: number): NllRequest {
+    const { length } = this.needs;
+    const tokens = new Int32Array(this.#batchSize * length);
+    const targets = new Int32Array(this.#batchSize * length).fill(-1);
+    for (const [row, text] of this.#rows(batch).entries()) fillRow(text, { row, length, tokens, targets });
+    return { kind: "nll", batchSize: this.#batchSize, length, tokens, targets };
+  }
+
+  #decodes(batch: number): boolean {
+    return batch < this.batchCount / 2;
+  }
+
+  /** Fewer in the last batch of each half. */
+  #rows(batch: number) {
+    const first = batch % (this.batchCount / 2) * this.#batchSize;
+    return this.#questions.slice(first, first + this.#batchSize).flatMap(({ texts }) => texts);
+  }
+
+  #answerAt(row: number, output: Int32Array | Float32Array): number[] {
+    return Array.from(output.subarray(row * this.#answerLength, (row + 1) * this.#answerLength));
+  }
+}
