@@ -48,7 +48,8 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const names = await fittingTasks(asked, { names: options.tasks, onWarning });
   const engine = await chooseEngine(asked);
   const config = { ...asked, engine: engine.name, device: engine.device };
-  const { count, gpus } = chooseWorkers(config, engine);
+  // Batches are dealt one by one: micro-batches set no limit.
+  const { count, gpus } = chooseWorkers({ ...config, gradient_accumulation_steps: Infinity }, engine);
   const crew = await musterCrew({ count, gpus, engine: engine.name, verbose: config.verbose });
   const group = new Group({
     server: crew.server,

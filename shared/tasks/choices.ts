@@ -63,13 +63,12 @@ export class ChoicesTask implements Task {
   }
 
   score(batch: number, output: Int32Array | Float32Array): Totals {
-    const total: Totals = { items: 0, chance: 0, right: 0, right_norm: 0 };
+    const total: Totals = { items: 0, right: 0, right_norm: 0 };
     this.likelihoods(batch, output).forEach((likelihoods, i) => {
       const { continuations, answer } = this.#batches[batch][i].question;
       const chosen = largest(likelihoods);
       const ofCharacter = likelihoods.map((sum, choice) => sum / characters(continuations[choice]));
       total.items++;
-      total.chance += 1 / continuations.length;
       total.right += chosen === answer ? 1 : 0;
       total.right_norm += largest(ofCharacter) === answer ? 1 : 0;
       const pair = `wanted ${answer} chosen ${chosen}`;
@@ -79,7 +78,10 @@ export class ChoicesTask implements Task {
   }
 
   summarize(total: Totals): Metric[] {
-    return this.#metrics.map((name) => name === "matthews" ? correlation(total) : share(name, total));
+    const chance = this.#questions.reduce((sum, { texts }) => sum + 1 / texts.length, 0) / this.itemCount;
+    return this.#metrics.map((name) =>
+      name === "matthews" ? correlation(total) : share(name, { total, chance })
+    );
   }
 
   close(): void {}
@@ -111,10 +113,13 @@ function characters(continuation: string): number {
   return [...continuation.trimStart()].length;
 }
 
-function share(name: "accuracy" | "accuracy_norm", total: Totals): Metric {
-  const { items: n, chance } = total;
+function share(
+  name: "accuracy" | "accuracy_norm",
+  { total, chance }: { total: Totals; chance: number },
+): Metric {
+  const n = total.items;
   const right = name === "accuracy" ? total.right : total.right_norm;
-  return { name, value: right / n, ...wilsonInterval(right, n), chance: chance / n, n };
+  return { name, value: right / n, ...wilsonInterval(right, n), chance, n };
 }
 
 function correlation(total: Totals): Metric {

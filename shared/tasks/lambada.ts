@@ -44,20 +44,16 @@ export class LambadaTask implements Task {
   }
 
   score(batch: number, output: Int32Array | Float32Array): Totals {
-    const { vocabSize } = this.needs;
     const total: Totals = {};
     const add = (name: string, value: number) => total[name] = (total[name] ?? 0) + value;
     for (const [row, { tokens, from }] of this.#rows(batch).entries()) {
-      const count = tokens.length - from;
       if (this.#decodes(batch)) {
         const given = this.#answerAt(row, output);
         add("right", tokens.subarray(from).every((id, i) => id === given[i]) ? 1 : 0);
-        add("chance", vocabSize ** -count);
       } else {
         const nll = -this.likelihood({ batch, row }, output);
         add("nll", nll);
         add("squares", nll * nll);
-        add("tokens", count);
       }
     }
     return total;
@@ -68,8 +64,14 @@ export class LambadaTask implements Task {
     return sumRow(this.#rows(batch)[row], { row, length: this.needs.length, output });
   }
 
-  summarize({ right, chance, nll, squares, tokens }: Totals): Metric[] {
+  summarize({ right, nll, squares }: Totals): Metric[] {
     const n = this.itemCount;
+    const { vocabSize } = this.needs;
+    const counts = this.#questions.flatMap(({ texts }) =>
+      texts.map(({ tokens, from }) => tokens.length - from)
+    );
+    const tokens = counts.reduce((sum, count) => sum + count, 0);
+    const chance = counts.reduce((sum, count) => sum + vocabSize ** -count, 0);
     const { low, high } = meanInterval({ sum: nll, squares }, n);
     return [
       { name: "accuracy", value: right / n, ...wilsonInterval(right, n), chance: chance / n, n },
@@ -78,7 +80,7 @@ export class LambadaTask implements Task {
         value: Math.exp(nll / n),
         low: Math.exp(low),
         high: Math.exp(high),
-        chance: this.needs.vocabSize ** (tokens / n),
+        chance: vocabSize ** (tokens / n),
         n,
       },
     ];
@@ -91,8 +93,8 @@ export class LambadaTask implements Task {
     const wanted = this.#tokenizer.decode(tokens.subarray(from));
     return [
       `passage …${passage.slice(-80)}`,
-      `answer${given}`,
-      ...(given === wanted ? [] : [`wanted${wanted}`]),
+      `answer ${JSON.stringify(given)}`,
+      ...(given === wanted ? [] : [`wanted ${JSON.stringify(wanted)}`]),
     ]
       .join("\n");
   }
