@@ -3,6 +3,7 @@ import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { overrideEngine } from "../../worker/engines/decide_engine.ts";
 import { realClock } from "../../shared/clock.ts";
 import { configHash } from "../../shared/config/config_hash.ts";
+import { evaluationKeys } from "../../shared/config/keys/run.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { openEvals } from "../../shared/metrics.ts";
@@ -44,7 +45,7 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const saved = await openSavedRun(run, checkpoint);
   for (const warning of saved.checkpoint.warnings) onWarning?.(warning);
   const snapshot = await readSnapshot(saved.checkpoint);
-  const asked = { ...saved.config, ...overrides, ...overrideEngine(saved.config, overrides) };
+  const asked = evaluationConfig(saved.config, overrides);
   const names = await fittingTasks(asked, { names: options.tasks, onWarning });
   const engine = await chooseEngine(asked);
   const config = { ...asked, engine: engine.name, device: engine.device };
@@ -83,6 +84,12 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
     await crew.kill();
     throw error;
   }
+}
+
+/** A run's configuration for an evaluation; that it has none at its end says nothing about this one. */
+function evaluationConfig(saved: RunConfig, overrides: NonNullable<EvalRunOptions["overrides"]>): RunConfig {
+  const config = { ...saved, ...overrides, ...overrideEngine(saved, overrides) };
+  return { ...config, eval_items: config.eval_items || evaluationKeys.eval_items.parse(undefined) };
 }
 
 /**

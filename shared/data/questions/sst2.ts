@@ -2,12 +2,13 @@ import type { QuestionSet } from "./question.ts";
 import { readLines, wrongLine } from "./read_lines.ts";
 
 /**
- * SST-2 (Socher et al., 2013), in GLUE: whether a sentence of a film review is positive (1) or negative (0). The prompt is that
- * of lm-evaluation-harness. Of the sentence-level files the dev part is GLUE's.
+ * SST-2 (Socher et al., 2013), in GLUE: whether a sentence of a film review is positive (1) or negative (0), asked as
+ * lm-evaluation-harness asks it, the tokens as they are. The files have a sentence of the published trees a line, its root's label before it:
+ * 0 and 1 are negative, 3 and 4 positive, 2 is left out. The dev part is GLUE's.
  */
 export const sst2: QuestionSet = {
   files: { train: ["glue/sst2/train.txt"], dev: ["glue/sst2/dev.txt"], test: ["glue/sst2/test.txt"] },
-  home: "https://nlp.stanford.edu/sentiment",
+  home: "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.zip",
   parse: (text, file) =>
     readLines(text, file).map((line) => {
       const [, label, sentence] = /^([01]) (.+)$/.exec(line.text) ?? [];
