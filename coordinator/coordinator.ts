@@ -8,6 +8,7 @@ import { type Group, WentBack } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
 import type { MemberInfo } from "./member_info.ts";
 import { runStep, type StepOutcome } from "./step_round.ts";
+import { type TimedActivity, TimeLimit } from "./time_limit.ts";
 
 /** What a run does at a time. */
 export type RunActivity = "forming" | "stepping" | "estimating" | "saving" | "evaluating";
@@ -44,6 +45,8 @@ export interface CoordinatorOptions {
   readonly observer: RunObserver;
   /** True once somebody asked the run to end after the step under way. */
   shouldStop(): boolean;
+  /** When it must end so that it is saved in time; without it, never. */
+  readonly limit?: TimeLimit;
   /** True while somebody waits for a checkpoint: one is saved at the next boundary between steps. */
   shouldSave?(): boolean;
   /** Whether any two members must compute the same bits, so that they are compared now and then. */
@@ -55,7 +58,10 @@ export interface CoordinatorOptions {
 /** How a run ended. */
 export interface RunResult {
   readonly step: number;
+  /** Whether it ended before its last step. */
   readonly stopped: boolean;
+  /** Whether `max_time` was why. */
+  readonly outOfTime: boolean;
   readonly stateHash: string;
   readonly valLoss: number | null;
   readonly task: TaskResult | null;
@@ -66,9 +72,12 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<RunRe
   const run = new Run(options);
   await run.form();
   const result = await run.train();
-  options.group.drain();
+  options.group.drain({ stopped: result.stopped });
   return result;
 }
+
+/** A checkpoint holds the parameters and both moments. */
+const STATE_COPIES = 3;
 
 class Run {
   #info: MemberInfo | undefined;
@@ -77,8 +86,11 @@ class Run {
   #valLoss: number | null = null;
   #savedAt = -1;
   #evaluations = 0;
+  #isEnding = false;
+  readonly #limit: TimeLimit;
 
   constructor(private readonly options: CoordinatorOptions) {
+    this.#limit = options.limit ?? new TimeLimit(null);
     this.#configHash = options.configHash;
     this.#best = options.bestValLoss;
   }
@@ -93,6 +105,7 @@ class Run {
     const { group, observer, accept } = this.options;
     observer.begins?.("forming");
     this.#info = await group.form();
+    this.#limit.expectCheckpoint(STATE_COPIES * Float32Array.BYTES_PER_ELEMENT * this.#info.size);
     this.#savedAt = this.#step > 0 ? this.#step : -1;
     this.#configHash = (await accept(this.#info)).configHash;
     observer.ready?.(this.#info);
@@ -114,28 +127,50 @@ class Run {
 
   async #train(): Promise<RunResult> {
     const { config } = this.options;
-    let stopped = false;
     while (this.#step < config.max_iters && !config.eval_only) {
-      if (this.#step % config.eval_interval === 0 && this.#step !== this.#savedAt) await this.#estimate();
+      if (this.#step % config.eval_interval === 0 && this.#step !== this.#savedAt) {
+        if (this.#lacksTime("estimating")) return await this.#stop({ outOfTime: true });
+        await this.#timed("estimating", () => this.#estimate());
+      }
       if (this.options.shouldSave?.() && this.#step > 0) await this.#save(false);
-      await this.#runStep();
-      stopped = this.options.shouldStop();
-      if (stopped) break;
-    }
-    if (stopped) {
-      await this.#save(false);
-      return this.#result({ stopped, task: null });
+      await this.#timed("stepping", () => this.#runStep());
+      if (this.options.shouldStop()) return await this.#stop({ outOfTime: false });
+      const isLast = this.#step >= config.max_iters;
+      if (this.#lacksTime(isLast ? "estimating" : "stepping")) return await this.#stop({ outOfTime: true });
     }
     await this.#estimate();
     if (!config.eval_only && this.#savedAt !== this.#step) await this.#save(false);
     const task = await this.#evaluateTask();
     if (task !== null) this.options.observer.evaluated?.({ step: this.#step, task });
-    return this.#result({ stopped, task });
+    return this.#result({ task });
   }
 
-  #result({ stopped, task }: { stopped: boolean; task: TaskResult | null }): RunResult {
+  /** Ends before the last step, or before what follows it, with all that was done on disk. */
+  async #stop({ outOfTime }: { outOfTime: boolean }): Promise<RunResult> {
+    this.#isEnding = true;
+    if (this.#savedAt !== this.#step) await this.#save(false);
+    return this.#result({ stopped: true, outOfTime, task: null });
+  }
+
+  #result(
+    { stopped = false, outOfTime = false, task }: {
+      stopped?: boolean;
+      outOfTime?: boolean;
+      task: TaskResult | null;
+    },
+  ): RunResult {
     const stateHash = this.options.group.position.stateHash ?? "";
-    return { step: this.#step, stopped, stateHash, valLoss: this.#valLoss, task };
+    return { step: this.#step, stopped, outOfTime, stateHash, valLoss: this.#valLoss, task };
+  }
+
+  #lacksTime(activity: "stepping" | "estimating"): boolean {
+    return this.#step > 0 && this.#limit.isUp(activity, this.options.group.now());
+  }
+
+  async #timed(activity: Exclude<TimedActivity, "saving">, act: () => Promise<void>): Promise<void> {
+    const began = this.options.group.now();
+    await act();
+    this.#limit.took(activity, this.options.group.now() - began);
   }
 
   async #runStep(): Promise<void> {
@@ -205,6 +240,7 @@ class Run {
   async #save(best: boolean): Promise<void> {
     const { group, ledger, store, observer } = this.options;
     observer.begins?.("saving");
+    const began = group.now();
     try {
       await ledger.sync();
       const path = await saveCheckpoint(store, group, {
@@ -218,6 +254,7 @@ class Run {
         best,
       });
       this.#savedAt = this.#step;
+      this.#limit.took("saving", group.now() - began);
       observer.checkpoint?.({ step: this.#step, path });
     } catch (error) {
       const isForNow = error instanceof LockstepError && ["E_NO_SPACE", "E_OUT_DIR"].includes(error.code);
@@ -227,15 +264,13 @@ class Run {
   }
 
   /** Its figures count only if they are whole. */
-  #evaluationStopped(): LockstepError {
-    return new LockstepError(
-      "E_INTERRUPTED",
-      `Stopped during the evaluation after step ${this.#step}`,
-    );
+  #evaluationStopped(code: "E_INTERRUPTED" | "E_TIME"): LockstepError {
+    const why = code === "E_TIME" ? ` as max_time (${this.options.config.max_time}) is over` : "";
+    return new LockstepError(code, `Stopped during the evaluation after step ${this.#step}${why}`);
   }
 
   #isLast(): boolean {
-    return this.#step >= this.options.config.max_iters || this.options.shouldStop();
+    return this.#isEnding || this.#step >= this.options.config.max_iters || this.options.shouldStop();
   }
 
   /** The task's evaluation at the end: sorting, or perplexity over the whole validation part. */
@@ -249,7 +284,8 @@ class Run {
       config,
       evaluation: this.#evaluations++,
       onProgress: (done, of) => {
-        if (this.options.shouldStop()) throw this.#evaluationStopped();
+        if (this.options.shouldStop()) throw this.#evaluationStopped("E_INTERRUPTED");
+        if (this.#limit.isOver(group.now())) throw this.#evaluationStopped("E_TIME");
         observer.evaluating?.({ done, of });
       },
     });

@@ -4,7 +4,6 @@ import type { Activity } from "./activity.ts";
 import { blame } from "./blame.ts";
 import { type MemberInfo, parseMemberInfo } from "./member_info.ts";
 import {
-  type Candidate,
   decide,
   eligible,
   type Membership,
@@ -20,7 +19,8 @@ import { Reception, type ReceptionOptions } from "./reception.ts";
 import { ReductionFailures } from "./reduction_failures.ts";
 import { Slowness } from "./slowness.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { WorkerStatus } from "./worker_status.ts";
+import { StateRelay } from "./state_relay.ts";
+import { statusOf, type WorkerStatus } from "./worker_status.ts";
 
 /** Where a coordinator is in a step. */
 export type CoordinatorPoint = "reduce" | "prepared" | "decided" | "commit";
@@ -60,6 +60,7 @@ export interface GroupOptions extends ReceptionOptions {
 /** The members of a generation. */
 interface Roster {
   readonly generation: number;
+  readonly calledAt: number;
   readonly ids: readonly string[];
   readonly shards: ReadonlyMap<string, readonly number[]>;
   readonly lost: Set<string>;
@@ -99,6 +100,7 @@ export class Group {
   #firstRoster = Promise.withResolvers<MemberInfo>();
   #expected: number;
   #lastJoinAt: number;
+  readonly #relay = new StateRelay();
   readonly #failures = new ReductionFailures();
   readonly #slowness = new Slowness();
   /** What all members compute with. */
@@ -171,30 +173,19 @@ export class Group {
 
   /** Everyone who is in a session: the members by rank, then the others by name. */
   get workers(): readonly WorkerStatus[] {
-    const now = this.options.clock.now();
-    const { candidates } = this.#membership;
+    const now = this.now();
     const able = eligible(now, this.#membership);
-    const others = [...candidates.keys()].filter((id) => !this.ids.includes(id)).sort(byName);
+    const others = [...this.#membership.candidates.keys()].filter((id) => !this.ids.includes(id)).sort(
+      byName,
+    );
     return [...this.ids, ...others].flatMap((id) => {
-      const [peer, candidate] = [this.#reception.get(id), candidates.get(id)];
+      const [peer, candidate] = [this.#reception.get(id), this.#membership.candidates.get(id)];
       if (peer === undefined || candidate === undefined) return [];
-      const { hello: { host, pid }, cpuMs } = peer;
       const rank = this.ids.includes(id) ? this.#roster?.ids.indexOf(id) ?? null : null;
       const shards = rank === null ? [] : this.shards.get(id) ?? [];
-      const silentMs = candidate.inProcess ? 0 : now - candidate.heardAt;
-      const state = this.#stateOf(candidate, { rank, shards, isAble: able.includes(id) });
-      return [{ id, host, pid, rank, shards, state, silentMs, cpuMs }];
+      const { trains } = this.options;
+      return [statusOf({ peer, candidate, rank, shards, isAble: able.includes(id), trains, now })];
     });
-  }
-
-  #stateOf(
-    { loaded, suspected }: Candidate,
-    { rank, shards, isAble }: { rank: number | null; shards: readonly number[]; isAble: boolean },
-  ): WorkerStatus["state"] {
-    if (!loaded) return "loading";
-    if (suspected) return "suspected";
-    if (rank !== null) return shards.length > 0 || !this.options.trains ? "member" : "spare";
-    return isAble ? "standby" : "barred";
   }
 
   /** Does something with the members, to its end, whatever happens to them meanwhile. One thing at a time. */
@@ -260,9 +251,9 @@ export class Group {
     this.#activity = null;
   }
 
-  /** Sends the members home, and whoever says HELLO from now on. */
-  drain(): void {
-    this.#reception.sendHome();
+  /** Sends the members home, and whoever says HELLO from now on; `stopped` tells them that the run may go on later. */
+  drain({ stopped = false }: { stopped?: boolean } = {}): void {
+    this.#reception.sendHome(stopped);
     this.close();
   }
 
@@ -462,10 +453,11 @@ export class Group {
     const generation = ++this.#generation;
     this.#rosters++;
     const donor = this.#snapshot === null ? stateful[0] ?? null : null;
-    this.#wanted.clear();
+    this.#relay.clear();
     this.#slowness.forget();
     this.#roster = {
       generation,
+      calledAt: this.now(),
       ids,
       donor,
       shards: new Map(ids.map((id, rank) => [id, shards[rank]])),
@@ -568,6 +560,8 @@ export class Group {
     const other = roster.ids.find((id) => !this.#reception.get(id)?.isAt(position));
     if (other !== undefined) return this.#refuseState(other);
     this.#position = position;
+    const { generation, calledAt } = roster;
+    this.options.note("formed", { generation, step: position.step, ms: this.now() - calledAt });
     const info = this.#reception.get(first)?.info ?? null;
     if (info !== null) this.#firstRoster.resolve(info);
     this.#start();
@@ -611,19 +605,15 @@ export class Group {
     if (roster === null || generation !== roster.generation || step !== this.#position.step) return;
     const at = { epoch: this.epoch, generation, step, index };
     if (roster.donor !== null) {
-      this.#wanted.set(index, [...this.#wanted.get(index) ?? [], peer.id]);
+      this.#relay.ask(index, peer.id);
       return this.send(roster.donor, { type: "SYNC_GET", ...at });
     }
     const bytes = this.#snapshot?.piece(index);
     if (bytes !== undefined) this.send(peer.id, { type: "SYNC_DATA", ...at, bytes });
   }
 
-  /** Who waits for a piece of the state, by its index. */
-  readonly #wanted = new Map<number, string[]>();
-
   #pass({ epoch, generation, step, index, bytes }: Message<Report, "SYNC_DATA">): void {
-    const waiting = this.#wanted.get(index) ?? [];
-    this.#wanted.delete(index);
+    const waiting = this.#relay.take(index);
     if (generation !== this.#generation) return;
     for (const id of waiting) this.send(id, { type: "SYNC_DATA", epoch, generation, step, index, bytes });
   }

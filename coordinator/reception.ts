@@ -53,7 +53,7 @@ const LOOPBACK_NET = "127.";
 /** The workers that are in a session with this coordinator: begins sessions, receives and sends in them, ends them. */
 export class Reception {
   readonly #peers = new Map<string, Peer>();
-  #isOver = false;
+  #farewell: Message<Order, "DRAIN"> | null = null;
 
   constructor(private readonly options: ReceptionOptions, private readonly events: ReceptionEvents) {}
 
@@ -82,9 +82,9 @@ export class Reception {
   }
 
   /** Sends all home, and whoever comes from now on. */
-  sendHome(): void {
-    this.#isOver = true;
-    for (const id of this.#peers.keys()) this.send(id, { type: "DRAIN" });
+  sendHome(stopped: boolean): void {
+    this.#farewell = { type: "DRAIN", stopped };
+    for (const id of this.#peers.keys()) this.send(id, this.#farewell);
   }
 
   /** Receives until the server closes. */
@@ -139,7 +139,7 @@ export class Reception {
     }
     const session = new Session<Order, Report>(hello.session);
     session.accept(hello);
-    if (this.#isOver) return void server.send(id, session.seal({ type: "DRAIN" }, clock.now()));
+    if (this.#farewell !== null) return void server.send(id, session.seal(this.#farewell, clock.now()));
     // From here a worker on this machine is seen at an address that others cannot reach.
     const address = seen === null || seen.startsWith(LOOPBACK_NET) ? this.options.address ?? LOOPBACK : seen;
     if (this.#peers.delete(id)) this.events.replaced(id);

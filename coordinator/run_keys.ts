@@ -18,7 +18,8 @@ export async function runKeys(dir: string, given: string | null): Promise<RunKey
   return await readRunKeys(own);
 }
 
-async function readRunKeys(folder: string): Promise<RunKeys> {
+/** All keys of a run, of a folder. Throws E_KEY for files that are missing, damaged, or others' to read. */
+export async function readRunKeys(folder: string): Promise<RunKeys> {
   if (!await exists(folder)) {
     throw new LockstepError(
       "E_KEY",

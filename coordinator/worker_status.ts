@@ -1,3 +1,6 @@
+import type { Candidate } from "./membership.ts";
+import type { Peer } from "./peer.ts";
+
 /** A worker as somebody outside sees it. */
 export interface WorkerStatus {
   readonly id: string;
@@ -22,4 +25,29 @@ export interface WorkerStatus {
   readonly silentMs: number;
   /** CPU time of its process. */
   readonly cpuMs: number;
+}
+
+/** What a group knows of a worker. */
+export interface KnownWorker extends Pick<WorkerStatus, "rank" | "shards"> {
+  readonly peer: Peer;
+  readonly candidate: Candidate;
+  /** Whether it may be a member. */
+  readonly isAble: boolean;
+  /** Whether members compute steps at all. */
+  readonly trains: boolean;
+  readonly now: number;
+}
+
+/** A worker's status at `now`. */
+export function statusOf(known: KnownWorker): WorkerStatus {
+  const { peer: { id, hello: { host, pid }, cpuMs }, candidate, rank, shards, now } = known;
+  const silentMs = candidate.inProcess ? 0 : now - candidate.heardAt;
+  return { id, host, pid, rank, shards, state: stateOf(known), silentMs, cpuMs };
+}
+
+function stateOf({ candidate, rank, shards, isAble, trains }: KnownWorker): WorkerStatus["state"] {
+  if (!candidate.loaded) return "loading";
+  if (candidate.suspected) return "suspected";
+  if (rank !== null) return shards.length > 0 || !trains ? "member" : "spare";
+  return isAble ? "standby" : "barred";
 }

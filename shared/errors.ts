@@ -38,9 +38,11 @@ const EXIT_BY_CODE = {
   E_DIVERGED: EXIT.failure,
   E_ZMQ: EXIT.failure,
   E_LINK: EXIT.failure,
+  E_SUBMIT: EXIT.failure,
   E_TOO_FEW: EXIT.tryAgain,
   E_RDZV: EXIT.tryAgain,
   E_LEDGER: EXIT.tryAgain,
+  E_TIME: EXIT.tryAgain,
   E_INTERRUPTED: EXIT.interrupted,
 } as const;
 

@@ -20,6 +20,8 @@ export function keyFileName(role: Role): string {
 
 const OWNER_ONLY = 0o600;
 const OTHERS = 0o077; // every permission of group and others
+// A Secret of Kubernetes belongs to root, and is the pod's to read by its group alone; PostgreSQL's rule for such keys.
+const OTHERS_OF_ROOTS = 0o037;
 const MAX_BYTES = 1 << 20; // 4,096 admitted keys of 43 bytes, twice, and some room
 
 /**
@@ -49,7 +51,7 @@ export async function writeKeyFiles(folder: string, keys: RunKeys): Promise<stri
 
 /**
  * Reads the coordinator's keys from a file, or from its file in a folder. Throws E_KEY for a file that is not there, that
- * others than its owner may use, or that holds something else; no message repeats what it holds.
+ * others may use (see `isOthersToUse`), or that holds something else; no message repeats what it holds.
  */
 export async function readCoordinatorKeys(path: string): Promise<CoordinatorKeys> {
   const { file, text } = await readKeyFile(path, "coordinator");
@@ -83,9 +85,17 @@ function checkFile({ isFile, size, mode, uid }: Deno.FileInfo, path: string): vo
     new LockstepError("E_KEY", `Cannot use the keys in ${path} as ${reason}`);
   if (!isFile) throw refuse("it is no file");
   if (size > MAX_BYTES) throw refuse(`a file of keys has at most ${MAX_BYTES} bytes: this one has ${size}`);
-  if (mode !== null && (mode & OTHERS) !== 0) {
+  if (mode !== null && isOthersToUse({ mode, owner: uid, user: Deno.uid() })) {
     const given = (mode & 0o777).toString(8).padStart(4, "0");
     throw refuse(`others than its owner may use it (mode ${given}): run chmod 600 ${path}`);
   }
   if (uid !== null && uid !== Deno.uid() && uid !== 0) throw refuse("it belongs to another user");
+}
+
+/** Whether a file of keys is open to others than `user`, by its permissions; its owner is looked at elsewhere. */
+export function isOthersToUse(
+  { mode, owner, user }: { mode: number; owner: number | null; user: number | null },
+): boolean {
+  const others = owner === 0 && user !== 0 ? OTHERS_OF_ROOTS : OTHERS;
+  return (mode & others) !== 0;
 }

@@ -100,11 +100,17 @@ const SILENCE_MS = 3_000;
 /** How many pieces of a snapshot are asked for at a time. */
 const SYNC_WINDOW = 16;
 
-/** A member's life: joins, takes its start, then computes, reduces and applies step by step until it is drained. */
-export async function runWorker(channel: WorkerChannel, options: WorkerOptions): Promise<void> {
+/**
+ * A member's life: joins, takes its start, then computes, reduces and applies step by step until it is drained. Resolves to
+ * whether the run was stopped, and may go on later.
+ */
+export async function runWorker(
+  channel: WorkerChannel,
+  options: WorkerOptions,
+): Promise<{ readonly stopped: boolean }> {
   const member = new Member(channel, options);
   try {
-    await member.run();
+    return await member.run();
   } finally {
     await options.reducing.close();
     await options.computing.close();
@@ -124,6 +130,7 @@ class Member {
   #work: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | undefined;
   #drained = false;
+  #stopped = false;
   /** The step whose state the arena is known to hold, where it lives on a device. */
   #inArena = -1;
   #rank = 0;
@@ -145,7 +152,7 @@ class Member {
     this.#heardAt = this.#clock.now();
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<{ readonly stopped: boolean }> {
     this.options.signal?.addEventListener("abort", () => this.#leave());
     // A coordinator that has been started again answers that it does not know this session.
     this.channel.onReconnected = () => this.#beat();
@@ -166,6 +173,7 @@ class Member {
     if (!this.#drained) {
       throw new LockstepError("E_TOO_FEW", `The coordinator of ${this.options.id} is gone`);
     }
+    return { stopped: this.#stopped };
   }
 
   /** The others go on without it. */
@@ -266,6 +274,7 @@ class Member {
         return this.#enqueueFor(order, () => this.#evaluate(order));
       case "DRAIN":
         this.#drained = true;
+        this.#stopped = order.stopped;
         return this.#enqueue(() => this.channel.close());
       case "BEAT":
       case "ERROR":

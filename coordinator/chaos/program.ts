@@ -1,8 +1,5 @@
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { programArguments } from "../../shared/own_process.ts";
 import { pause } from "./pause.ts";
-
-const MOD = join(fileURLToPath(new URL("../..", import.meta.url)), "mod.ts");
 
 /** What `deno task cli` allows, the network apart. */
 const PERMISSIONS = ["read", "write", "env", "sys", "ffi", "run"].map((name) => `--allow-${name}`);
@@ -39,7 +36,7 @@ export class Program {
 
   /** Starts `mod.ts` with `words`. */
   constructor(readonly words: readonly string[], { cwd, env, through = [] }: ProgramOptions) {
-    const args = ["run", "--quiet", "--no-prompt", ...PERMISSIONS, MOD, ...words];
+    const args = programArguments(words, { permissions: PERMISSIONS });
     const [command, ...more] = [...through, Deno.execPath(), ...args];
     this.#child = new Deno.Command(command, {
       args: more,

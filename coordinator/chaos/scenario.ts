@@ -59,6 +59,8 @@ export interface TrainOptions extends StartOptions {
 /** How often something awaited is looked for, in ms. */
 const LOOK_MS = 10;
 const PATIENCE_MS = 60_000;
+/** What a case leaves to be made to the end of a run may take so long, in ms. */
+const END_MS = 600_000;
 /** How long processes may take to be gone, in ms. */
 const GONE_MS = 3_000;
 
@@ -219,7 +221,7 @@ export class Scenario implements AsyncDisposable {
   /** Lets a program end by itself, at full speed, and fails unless it does with `code` and, where given, an error of that name. */
   async ends(program: Program, code = 0, error?: string): Promise<Ended> {
     await this.fullSpeed();
-    await this.until("the end", () => program.isOver || null, 2 * PATIENCE_MS);
+    await this.until("the end", () => program.isOver || null, END_MS);
     const ended = await program.ended;
     expect(ended.code === code, `it ended with ${ended.code}, not ${code}: ${program.lastWords}`);
     const isNamed = error === undefined || ended.err.includes(`error ${error}: `);

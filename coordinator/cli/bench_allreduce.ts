@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { LockstepError } from "../../shared/errors.ts";
+import { moduleArguments } from "../../shared/own_process.ts";
 import { ReductionTree } from "../../shared/reduction_tree.ts";
 import { makeKeyPair } from "../../shared/zmq/curve.ts";
 import { createIpcDirectory, type IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
@@ -174,7 +175,9 @@ class MemberProcess {
 
   constructor(private readonly setup: BenchSetup) {
     const script = fileURLToPath(import.meta.resolve("../../worker/collective/bench_member.ts"));
-    this.#child = spawn(Deno.execPath(), ["run", "-A", script], { stdio: ["pipe", "pipe", "inherit"] });
+    this.#child = spawn(Deno.execPath(), moduleArguments([script], { permissions: ["-A"] }), {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     this.#child.stdin.write(`${JSON.stringify(setup)}\n`);
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
     this.#exited = new Promise((resolve) => this.#child.on("exit", () => resolve()));

@@ -67,7 +67,7 @@ export interface Output {
   err(text: string): void;
 }
 
-/** Parses `words` as the options of the command `name` and runs it. Throws a CommanderError for wrong usage. */
+/** Parses `words` as the options of the command `name` ("lockstep train") and runs it. Throws a CommanderError for wrong usage. */
 export async function runCommand(
   name: string,
   module: CommandModule,
@@ -94,7 +94,7 @@ function helpOf(name: string, module: CommandModule, output: Output): string {
 }
 
 function bare(name: string, { summary, usage }: CommandModule, { out, err }: Output): Command {
-  return new Command(`lockstep ${name}`).description(summary).usage(usage)
+  return new Command(name).description(summary).usage(usage)
     .helpOption("-h, --help", "Print this")
     .allowExcessArguments()
     .exitOverride()

@@ -8,8 +8,15 @@ export interface CommandEntry {
   load(): Promise<{ readonly command: CommandModule }>;
 }
 
+/** A word before commands of its own: `lockstep submit slurm …`. */
+export interface CommandGroup {
+  readonly name: string;
+  readonly summary: string;
+  readonly commands: readonly CommandEntry[];
+}
+
 /** Every command, in the order of `lockstep --help`. */
-export const commands: readonly CommandEntry[] = [
+export const commands: readonly (CommandEntry | CommandGroup)[] = [
   {
     name: "train",
     summary: "Train a model from a preset or a TOML file",
@@ -46,6 +53,22 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./attach.ts"),
   },
   {
+    name: "submit",
+    summary: "Train on machines of a cluster",
+    commands: [
+      {
+        name: "slurm",
+        summary: "Train on machines that Slurm gives",
+        load: () => import("./submit_slurm.ts"),
+      },
+      {
+        name: "kubernetes",
+        summary: "Train on pods of a Kubernetes cluster",
+        load: () => import("./submit_kubernetes.ts"),
+      },
+    ],
+  },
+  {
     name: "worker",
     summary: "Join a run as a worker; a coordinator starts those of its own machine by itself",
     load: () => import("./worker.ts"),
@@ -54,6 +77,16 @@ export const commands: readonly CommandEntry[] = [
     name: "keygen",
     summary: "Make the keys with which a coordinator, its workers and its admins meet over a network",
     load: () => import("./keygen.ts"),
+  },
+  {
+    name: "setup-xla",
+    summary: "Fetch XLA's plugin, which computes on NVIDIA GPUs, from PyPI",
+    load: () => import("./setup_xla.ts"),
+  },
+  {
+    name: "setup-tensorflow",
+    summary: "Build the native binding of the engine tensorflow against PyPI's TensorFlow",
+    load: () => import("./setup_tensorflow.ts"),
   },
   {
     name: "verify",

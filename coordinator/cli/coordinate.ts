@@ -29,6 +29,7 @@ import { rendezvousOf } from "../launch/rendezvous.ts";
 import { runKeys } from "../run_keys.ts";
 import { Attachment } from "../steering/attachment.ts";
 import { RunSteering } from "../steering/run_steering.ts";
+import type { TimeLimit } from "../time_limit.ts";
 import type { WorkerChoice } from "./choose_workers.ts";
 import { type Crew, musterCrew } from "./crew.ts";
 import type { OpenedRun } from "./open_run.ts";
@@ -41,12 +42,14 @@ export interface CoordinateOptions {
   readonly workers: WorkerChoice;
   readonly observer: TrainObserver;
   readonly signal: AbortSignal | undefined;
+  /** When it must end so that it is saved in time. */
+  readonly limit: TimeLimit;
 }
 
 /** Coordinates a run in a directory that is its own, from claiming it to the end of all its workers. */
 export async function coordinate(
   { dir, snapshot, accept, fingerprint, isOtherwise }: OpenedRun,
-  { config, workers, observer, signal }: CoordinateOptions,
+  { config, workers, observer, signal, limit }: CoordinateOptions,
 ): Promise<RunResult> {
   const warn = (sentence: string) => observer.warn?.(sentence);
   using _alive = keepAlive(aliveFileOf(dir.path));
@@ -144,6 +147,7 @@ export async function coordinate(
       store,
       bestValLoss: snapshot?.bestValLoss ?? null,
       shouldStop,
+      limit,
       shouldSave: () => steering.shouldSave,
       async accept(info) {
         attachment.open(); // loads what one process has no other use for: not before its worker is there

@@ -85,7 +85,13 @@ function musterOne(): Crew {
   const { server, client } = memoryPair(id);
   const reducing = new LocalReducing();
   const computing = new Compute((node, byteOffset) => reducing.announce(node, byteOffset));
-  const worker = runWorker(client, { id, localRank: 0, endpoint: null, computing, reducing });
+  const worker: Promise<unknown> = runWorker(client, {
+    id,
+    localRank: 0,
+    endpoint: null,
+    computing,
+    reducing,
+  });
   // What ends with a code has been sent as ERROR too; anything else is a bug that must not be lost.
   worker.catch(() => {});
   const end = async () => {

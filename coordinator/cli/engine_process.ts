@@ -1,8 +1,5 @@
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { programArguments } from "../../shared/own_process.ts";
 import { fetchEngine, hasPackage } from "../../worker/engines/fetch_engine.ts";
-
-const PROGRAM = join(fileURLToPath(new URL("../..", import.meta.url)), "mod.ts");
 
 /** What commands that compute may do: what `deno task cli` may, without the network. */
 const PERMISSIONS = [
@@ -26,16 +23,7 @@ export async function engineCommand(
   const runOptions = await fetchEngine(engine);
   return new Deno.Command(Deno.execPath(), {
     ...options,
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      "--cached-only",
-      ...runOptions,
-      ...PERMISSIONS,
-      PROGRAM,
-      ...words,
-    ],
+    args: programArguments(words, { permissions: PERMISSIONS, runOptions }),
     env: { [MARK]: engine },
   });
 }

@@ -2,7 +2,7 @@ import { Command, CommanderError } from "commander";
 import project from "../../deno.json" with { type: "json" };
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { type Output, runCommand } from "./command.ts";
-import { type CommandEntry, commands } from "./commands.ts";
+import { type CommandEntry, type CommandGroup, commands } from "./commands.ts";
 
 /** The terminal that started the program. */
 const terminal: Output = {
@@ -12,7 +12,7 @@ const terminal: Output = {
 
 /** What {@link main} is run with instead of the program's own commands and the terminal. */
 export interface MainOptions {
-  readonly commands?: readonly CommandEntry[];
+  readonly commands?: readonly (CommandEntry | CommandGroup)[];
   readonly output?: Output;
 }
 
@@ -23,37 +23,50 @@ export interface MainOptions {
 export async function main(args: readonly string[], options: MainOptions = {}): Promise<number> {
   const output = options.output ?? terminal;
   try {
-    return await dispatch(args, { commands: options.commands ?? commands, output });
+    const program = new Command("lockstep").description(project.description)
+      .version(`lockstep ${project.version}`, "-V, --version", "Print the version");
+    const words = args[0] === "help" ? [...args.slice(1), "--help"] : args;
+    return await dispatch(words, { program, commands: options.commands ?? commands, output });
   } catch (error) {
     const verbose = args.some((word) => /^--verbose(=true|=1)?$/i.test(word));
     return report(error, { verbose, output });
   }
 }
 
+/** Runs the command that the first word names, of the program's or of a group's. */
 async function dispatch(
-  args: readonly string[],
-  { commands: entries, output }: Required<MainOptions>,
+  words: readonly string[],
+  { program, commands: entries, output }: Required<MainOptions> & { program: Command },
 ): Promise<number> {
   let status: number = EXIT.usage;
-  const program = new Command("lockstep").description(project.description)
-    .version(`lockstep ${project.version}`, "-V, --version", "Print the version")
-    .helpOption("-h, --help", "Print this; after a command, its options")
+  program.helpOption("-h, --help", "Print this; after a command, its options")
     .helpCommand(false)
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: output.out, writeErr: output.err, outputError: () => {} });
-  for (const { name, summary, load } of entries) {
+  for (const entry of entries) {
     // Every word after the name, --help included, is the command's own: it is known once its file is loaded.
-    program.command(name).description(summary).argument("[words...]").usage("…")
+    program.command(entry.name).description(entry.summary).argument("[words...]").usage("…")
       .helpOption(false).allowUnknownOption().passThroughOptions()
       .action(async (words: string[]) => {
-        const { command } = await load();
-        status = await runCommand(name, command, { words, output });
+        status = await runEntry(entry, { words, program: program.name(), output });
       });
   }
-  if (args.length === 0) program.help({ error: true });
-  await program.parseAsync(args[0] === "help" ? [...args.slice(1), "--help"] : args, { from: "user" });
+  if (words.length === 0) program.help({ error: true });
+  await program.parseAsync(words, { from: "user" });
   return status;
+}
+
+async function runEntry(
+  entry: CommandEntry | CommandGroup,
+  { words, program, output }: { words: readonly string[]; program: string; output: Output },
+): Promise<number> {
+  if ("commands" in entry) {
+    const group = new Command(`${program} ${entry.name}`).description(entry.summary);
+    return await dispatch(words, { program: group, commands: entry.commands, output });
+  }
+  const { command } = await entry.load();
+  return await runCommand(`${program} ${entry.name}`, command, { words, output });
 }
 
 function report(error: unknown, { verbose, output }: { verbose: boolean; output: Output }): number {

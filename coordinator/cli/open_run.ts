@@ -1,5 +1,4 @@
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import {
   changesEngine,
@@ -19,6 +18,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import { writeFileAtomic } from "../../shared/files.ts";
 import { gitRevision } from "../../shared/git_revision.ts";
 import { canonicalHash } from "../../shared/hash.ts";
+import { SOURCES } from "../../shared/own_process.ts";
 import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
 import type { Asked } from "../../worker/engines/decide_engine.ts";
 import { isEnginePath } from "../../worker/engines/open_engine.ts";
@@ -76,7 +76,7 @@ async function startRun(config: RunConfig, { preset }: OpenRunOptions): Promise<
         run_id: crypto.randomUUID(),
         created: new Date().toISOString(),
         versions: { lockstep: project.version, deno: Deno.version.deno, ...packageVersions() },
-        git_revision: await gitRevision(dirname(fileURLToPath(import.meta.url))),
+        git_revision: await gitRevision(SOURCES),
         fingerprint,
         numerics: numericsOfRun(config, info),
       });

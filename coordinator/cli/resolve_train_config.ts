@@ -21,7 +21,7 @@ export interface ResolveTrainOptions {
 /**
  * What `train WORDS` means: where no word decides how it is launched, the launcher's environment does. A resumed run goes on
  * with the configuration it was started with; keys of the command line stand above it. `--init_from=auto` becomes `resume`
- * where there is a run to resume, else `scratch`.
+ * where there is a run to resume, else `scratch`; a job that its launcher starts again resumes too.
  */
 export async function resolveTrainConfig(
   words: readonly string[],
@@ -29,10 +29,11 @@ export async function resolveTrainConfig(
 ): Promise<TrainConfig> {
   const first = await resolveRunConfig(words, { otherNames });
   const { preset } = first;
-  const { launcher, decides } = readLaunch(environment, { preset });
+  const out_dir = first.given.has("out_dir") ? first.config.out_dir : null;
+  const { launcher, decides, restarts } = readLaunch(environment, { preset, out_dir });
   const launched = (resolved: ResolvedConfig) => launchedBy(decides, resolved);
   const config = launched(first);
-  const run = await runToResume(config, { preset, onlyLooks });
+  const run = await runToResume(config, { preset, restarts, onlyLooks });
   if (run === null) {
     const init_from = config.init_from === "auto" ? "scratch" : config.init_from;
     return { ...first, config: { ...config, init_from }, launcher };
@@ -57,10 +58,10 @@ export async function resolveTrainConfig(
 /** The run that a configuration goes on with; null where it starts one. */
 async function runToResume(
   { init_from, out_dir, node_rank }: RunConfig,
-  { preset, onlyLooks }: { preset: string; onlyLooks: boolean },
+  { preset, restarts, onlyLooks }: { preset: string; restarts: boolean; onlyLooks: boolean },
 ): Promise<RunDir | null> {
   if (init_from === "resume") return await openRunDir({ out_dir, preset });
-  if (init_from !== "auto") return null;
+  if (init_from !== "auto" && !restarts) return null;
   const found = await findRunDir({ out_dir, preset });
   const leads = !onlyLooks && (node_rank ?? 0) === 0;
   if (found === null && out_dir !== null && leads) await clearFalseStart(out_dir);

@@ -1,8 +1,5 @@
-/**
- * `deno task setup-xla [--cpu|--cuda]`: fetches XLA's plugin from PyPI into the cache folder, for NVIDIA GPUs with the CUDA
- * libraries that it needs (about 3 GB). Needs pip (of the interpreter in PYTHON, else python3) once; training needs no Python.
- */
 import { cacheFolder } from "../../shared/cache_folder.ts";
+import { about, truth } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { PjrtApi } from "../../worker/engines/pjrt_api.ts";
 import {
@@ -11,18 +8,32 @@ import {
   XLA_PLUGINS,
   type XlaDevice,
 } from "../../worker/engines/xla_plugin.ts";
+import { defineCommand } from "./command.ts";
 import { pipInstall } from "./pip_install.ts";
 
-/** The device that the arguments name. Throws E_USAGE for any other. */
-export function parseSetupXla(args: readonly string[]): XlaDevice {
-  const [flag = "--cpu", ...rest] = args;
-  if (rest.length === 0 && flag === "--cpu") return "cpu";
-  if (rest.length === 0 && flag === "--cuda") return "cuda";
-  throw new LockstepError(
-    "E_USAGE",
-    `Cannot set up XLA for ${args.join(" ")}: use deno task setup-xla --cpu or --cuda`,
-  );
-}
+/**
+ * `setup-xla [--cpu|--cuda]`: fetches XLA's plugin from PyPI into the cache folder, for NVIDIA GPUs with the CUDA libraries
+ * that it needs. Needs pip once; training needs no Python.
+ */
+export const command = defineCommand({
+  summary: "Fetch XLA's plugin, which computes on NVIDIA GPUs, from PyPI",
+  usage: "[--cpu|--cuda]",
+  options: {
+    cpu: truth().default(false).register(about, { help: "For CPUs, as it does unless told otherwise" }),
+    cuda: truth().default(false).register(about, {
+      help: "For NVIDIA GPUs, with CUDA's libraries, about 3 GB",
+    }),
+  },
+  example: "lockstep setup-xla --cuda",
+  async run({ options: { cpu, cuda }, words }) {
+    if (words.length > 0 || cpu && cuda) {
+      const given = [...(cpu && cuda ? ["both --cpu and --cuda"] : []), ...words].join(" ");
+      throw new LockstepError("E_USAGE", `Cannot set up XLA for ${given}: give --cpu or --cuda alone`);
+    }
+    console.log(await setUp(cuda ? "cuda" : "cpu"));
+    return 0;
+  },
+});
 
 /** Fetches the plugin unless it is there, beside its place and then moved, so that half of one is never taken for it. */
 async function setUp(device: XlaDevice): Promise<string> {
@@ -35,14 +46,4 @@ async function setUp(device: XlaDevice): Promise<string> {
     await Deno.rename(partial, folder);
   }
   return `${library} is there, PJRT API ${new PjrtApi(library).version}`;
-}
-
-if (import.meta.main) {
-  try {
-    console.log(await setUp(parseSetupXla(Deno.args)));
-  } catch (error) {
-    if (!(error instanceof LockstepError)) throw error;
-    console.error(`error ${error.code}: ${error.message}`);
-    Deno.exit(error.exitCode);
-  }
 }

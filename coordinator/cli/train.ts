@@ -1,10 +1,12 @@
 import { about, truth } from "../../shared/config/kinds.ts";
-import { EXIT } from "../../shared/errors.ts";
+import { commandLine } from "../../shared/command_line.ts";
+import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
 import { describeDryRun } from "./dry_run.ts";
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { resolveTrainConfig } from "./resolve_train_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import { type Interrupt, interruptible } from "./interrupt.ts";
 import { requeue } from "../launch/requeue.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
@@ -32,18 +34,25 @@ export const command = defineCommand({
       console.log(await describeDryRun(config, { preset }));
       return 0;
     }
-    const interrupt = interruptible();
+    const underSlurm = launcher === "slurm";
+    const interrupt = interruptible({ underSlurm });
     if (await roleOf(config) === "node") {
-      return await asNode(config, interrupt).finally(() => interrupt.end());
+      return await asNode(config, { interrupt, underSlurm }).finally(() => interrupt.end());
     }
     const shown = trainConsole(config);
+    const isRequeued = () => underSlurm && interrupt.isWarning;
     try {
-      const result = await trainRun({ config, preset, observer: shown, signal: interrupt.signal });
+      const result = await trainRun({
+        ...{ config, preset, observer: shown, signal: interrupt.signal },
+        startedMs: 0, // the start of this process
+      });
       shown.end();
       if (result.task !== null) console.log(`\n${describeTask(result.task)}`);
       if (result.stopped) {
-        console.log(`stopped after step ${result.step}; to go on: ${resumeCommand(result.runDir)}`);
-        if (launcher === "slurm" && interrupt.isWarning) await requeueJob();
+        const why = result.outOfTime ? `, as max_time (${config.max_time}) is over` : "";
+        console.log(`stopped after step ${result.step}${why}; to go on: ${resumeCommand(result.runDir)}`);
+        if (result.outOfTime) return EXIT.tryAgain;
+        if (isRequeued()) await requeueJob();
         return EXIT.interrupted;
       }
       console.log(`run directory: ${result.runDir}`);
@@ -57,6 +66,7 @@ export const command = defineCommand({
       const runDir = shown.resumable();
       if (runDir !== null) {
         console.error(`to go on from the last checkpoint: ${resumeCommand(runDir)}`);
+        if (isRequeued()) await requeueJob();
       }
       throw error;
     } finally {
@@ -66,54 +76,28 @@ export const command = defineCommand({
 });
 
 /** Takes part in a run that another machine coordinates, to its end. */
-async function asNode(config: RunConfig, interrupt: Interrupt): Promise<number> {
+async function asNode(
+  config: RunConfig,
+  { interrupt, underSlurm }: { interrupt: Interrupt; underSlurm: boolean },
+): Promise<number> {
   const leaving = new AbortController();
-  // What Slurm warns of is the coordinator's to act on: it sends everybody home.
-  interrupt.signal.addEventListener("abort", () => interrupt.isWarning || leaving.abort());
+  // Slurm's signals reach all nodes: the coordinator saves with the members that it has, and sends everybody home.
+  interrupt.signal.addEventListener("abort", () => underSlurm || interrupt.isWarning || leaving.abort());
   const say = (sentence: string) => {
     if (!config.quiet || sentence.startsWith("warning")) console.error(sentence);
   };
-  await runNodeAgent({ config, signal: leaving.signal, say });
+  try {
+    await runNodeAgent({ config, signal: leaving.signal, say });
+  } catch (error) {
+    // The job comes back from the queue: a bad end of one task would have srun end the coordinator before it asks for that.
+    if (interrupt.isWarning && error instanceof LockstepError && error.code === "E_INTERRUPTED") return 0;
+    throw error;
+  }
   return leaving.signal.aborted ? EXIT.interrupted : 0;
 }
 
 /** Options of the command itself, for the hint of the nearest name. */
 const otherNames = ["dry_run"];
-
-/** What a person or a launcher wants of a run that is under way. */
-interface Interrupt {
-  readonly signal: AbortSignal;
-  /** Whether it was SIGUSR1, by which Slurm tells that the job's time is nearly over. */
-  readonly isWarning: boolean;
-  end(): void;
-}
-
-/** Ctrl-C, SIGTERM and SIGUSR1: the first ends the run after the step under way, the second at once. */
-function interruptible(): Interrupt {
-  const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
-  let isWarning = false;
-  const listeners = signals.map((signal) => {
-    const listener = () => {
-      if (signal === "SIGUSR1" && controller.signal.aborted) return; // Slurm repeats it
-      if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
-      console.error("\ninterrupted: finishing the step and saving; once more ends at once");
-      isWarning = signal === "SIGUSR1";
-      controller.abort();
-    };
-    Deno.addSignalListener(signal, listener);
-    return { signal, listener };
-  });
-  return {
-    signal: controller.signal,
-    get isWarning() {
-      return isWarning;
-    },
-    end() {
-      for (const { signal, listener } of listeners) Deno.removeSignalListener(signal, listener);
-    },
-  };
-}
 
 async function requeueJob(): Promise<void> {
   const problem = await requeue(Deno.env.toObject());
@@ -122,14 +106,14 @@ async function requeueJob(): Promise<void> {
 }
 
 function resumeCommand(runDir: string): string {
-  return `deno task cli train --init_from=resume --out_dir=${runDir}`;
+  return commandLine(`train --init_from=resume --out_dir=${runDir}`);
 }
 
 function nextSteps(runDir: string, task: string): string {
   return [
     "try next:",
-    `  deno task cli sample ${runDir}`,
-    `  deno task cli eval ${runDir}`,
-    `  deno task cli train ${task} --model=nanogpt-6l`,
+    ...[`sample ${runDir}`, `eval ${runDir}`, `train ${task} --model=nanogpt-6l`].map((words) =>
+      `  ${commandLine(words)}`
+    ),
   ].join("\n");
 }

@@ -1,10 +1,13 @@
 /** Puts a whole run together: data, run directory, members, coordinator. What `train` and the library's `train` call. */
+import { realClock } from "../../shared/clock.ts";
+import { durationMs } from "../../shared/config/duration.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { openDataset } from "../../shared/data/datasets/open_dataset.ts";
 import { prepareText } from "../../shared/data/prepare.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import type { RunResult } from "../coordinator.ts";
+import { TimeLimit } from "../time_limit.ts";
 import { chooseWorkers } from "./choose_workers.ts";
 import type { TrainObserver } from "./train_observer.ts";
 import { coordinate } from "./coordinate.ts";
@@ -17,6 +20,8 @@ export interface TrainRunOptions {
   readonly observer?: TrainObserver;
   /** Ends the run after the step under way. */
   readonly signal?: AbortSignal;
+  /** Since when `max_time` counts, in ms of performance.now(): from the call unless given. */
+  readonly startedMs?: number;
 }
 
 export interface TrainedRun extends RunResult {
@@ -26,8 +31,10 @@ export interface TrainedRun extends RunResult {
 
 /** Trains from the configuration to the end, or until `signal`. */
 export async function trainRun(
-  { config: given, preset, observer = {}, signal }: TrainRunOptions,
+  { config: given, preset, observer = {}, signal, startedMs = realClock.now() }: TrainRunOptions,
 ): Promise<TrainedRun> {
+  const { max_time } = given;
+  const limit = new TimeLimit(max_time === null ? null : startedMs + durationMs(max_time));
   const config = await resolveData(given, observer);
   const engine = await chooseEngine(await askedEngine(config, { preset }));
   const workers = chooseWorkers(config, engine);
@@ -45,7 +52,7 @@ export async function trainRun(
   });
   try {
     const chosen = { ...config, engine: engine.name, device: engine.device };
-    const result = await coordinate(opened, { config: chosen, workers, observer, signal });
+    const result = await coordinate(opened, { config: chosen, workers, observer, signal, limit });
     return { ...result, runDir: opened.dir.path, config };
   } catch (error) {
     await opened.abandon();

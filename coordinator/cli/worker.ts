@@ -10,6 +10,8 @@ import { ComputeClient } from "../../worker/compute_client.ts";
 import { openControlClient } from "../../worker/control_client.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { makeKeyPair } from "../../shared/zmq/curve.ts";
+import { isSlurmStep } from "../launch/environment.ts";
+import { onWarningSignal } from "../../shared/warning_signal.ts";
 import { holdLock } from "../../shared/process_lock.ts";
 import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { rendezvousEndpoint } from "../launch/rendezvous.ts";
@@ -79,15 +81,17 @@ export const command = defineCommand({
     const directory = isOwn ? null : createIpcDirectory();
     const id = options.id ?? `${hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-").slice(0, 100)}-${Deno.pid}`;
     const leaving = new AbortController();
-    Deno.addSignalListener("SIGTERM", () => leaving.abort());
-    Deno.addSignalListener("SIGUSR1", () => {}); // Slurm warns all processes of a job; the coordinator acts on it
+    // Slurm's signals reach all processes of a job: those of a run leave when their coordinator says so.
+    const isLed = (isOwn || outlives !== null) && isSlurmStep(Deno.env.toObject());
+    Deno.addSignalListener("SIGTERM", () => isLed || leaving.abort());
+    onWarningSignal(() => {}); // the coordinator acts on it
     if (outlives !== null && holdLock(outlives) === null) throw duplicate(id);
     const faults = faultsOf(id);
     const reducing = new CollectiveClient();
     const computing = new ComputeClient((node, byteOffset) => reducing.announce(node, byteOffset));
     const channel = await openControlClient(endpoint, { id, keys, insecure });
     try {
-      await runWorker(channel, {
+      const { stopped } = await runWorker(channel, {
         ...{ id, run: rdzv_id, localRank: local_rank, computing, reducing, signal: leaving.signal },
         host: options.host ?? undefined,
         links: endpoint.startsWith("tcp:")
@@ -101,6 +105,9 @@ export const command = defineCommand({
         configHash: options.config_hash ?? undefined,
         reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
       });
+      if (stopped) {
+        throw new LockstepError("E_INTERRUPTED", "The run was stopped, and goes on when it is started again");
+      }
     } finally {
       directory?.remove();
     }

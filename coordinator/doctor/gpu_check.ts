@@ -1,3 +1,4 @@
+import { commandLine } from "../../shared/command_line.ts";
 import { type Check, ok, warning } from "./check.ts";
 
 /** The GPUs of a machine. */
@@ -30,7 +31,7 @@ export function gpuCheck({ read }: { read: () => Promise<Gpus> }): Check {
       if (!isLeft) return ok(seen);
       return warning(
         `${seen}; the run computes on the CPU: ${engine.reason}`,
-        nvidia.length > 0 ? "deno task setup-xla --cuda, then look again" : "try --device=webgpu",
+        nvidia.length > 0 ? `${commandLine("setup-xla --cuda")}, then look again` : "try --device=webgpu",
       );
     },
   };

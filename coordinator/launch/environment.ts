@@ -19,12 +19,21 @@ export type LaunchKeys = Pick<
   | "keys"
 >;
 
+/** What a command line says that a launcher builds on. */
+export interface LaunchOptions {
+  readonly preset: string;
+  /** The run's folder; null where no option names one. */
+  readonly out_dir: string | null;
+}
+
 /** What a launcher says about this process. */
 export interface Launch {
   /** Which one; null for none. */
   readonly launcher: "slurm" | "kubernetes" | "torchrun" | null;
   /** What it decides; undefined where it says nothing. */
   readonly decides: Partial<LaunchKeys>;
+  /** Whether it has started this very job before: a run that it has left goes on. */
+  readonly restarts: boolean;
 }
 
 /** The port of a Slurm job: this plus the last four digits of its id, so that jobs on one machine do not meet. */
@@ -32,28 +41,37 @@ const SLURM_PORT = 15_000;
 
 /**
  * What Slurm's `srun`, a Kubernetes Indexed Job, or torchrun and whoever sets its variables (mpirun's wrappers, Kubeflow) say
- * about this process. Each process that they start counts as a node: with one worker where several share a machine. Throws
- * E_CONFIG for variables that cannot be read.
+ * about this process. Each process that they start counts as a node: with one worker where several share a machine. A Slurm job
+ * has a folder of its own, made of the preset's name and its id, unless `out_dir` is given. Throws E_CONFIG for variables that
+ * cannot be read.
  */
-export function readLaunch(environment: Environment, { preset }: { preset: string }): Launch {
-  if (environment.SLURM_STEP_ID !== undefined && environment.SLURM_PROCID !== undefined) {
-    return { launcher: "slurm", decides: readSlurm(environment, preset) };
+export function readLaunch(environment: Environment, options: LaunchOptions): Launch {
+  if (isSlurmStep(environment)) {
+    const restarts = (numbersOf(environment)("SLURM_RESTART_COUNT") ?? 0) > 0;
+    return { launcher: "slurm", decides: readSlurm(environment, options), restarts };
   }
   if (environment.RANK !== undefined && environment.WORLD_SIZE !== undefined) {
-    return { launcher: "torchrun", decides: readTorchrun(environment) };
+    return { launcher: "torchrun", decides: readTorchrun(environment), restarts: false };
   }
   const launcher = environment.JOB_COMPLETION_INDEX === undefined ? null : "kubernetes";
-  return { launcher, decides: readNode(environment) };
+  return { launcher, decides: readNode(environment), restarts: false };
 }
 
-function readSlurm(environment: Environment, preset: string): Partial<LaunchKeys> {
+/** Whether `srun` has started this process, or one that started it. */
+export function isSlurmStep({ SLURM_STEP_ID, SLURM_PROCID }: Environment): boolean {
+  return SLURM_STEP_ID !== undefined && SLURM_PROCID !== undefined;
+}
+
+function readSlurm(environment: Environment, { preset, out_dir: given }: LaunchOptions): Partial<LaunchKeys> {
   const number = numbersOf(environment);
   const job = number("SLURM_JOB_ID");
   const tasks = number("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") ?? 1;
   const machines = number("SLURM_STEP_NUM_NODES", "SLURM_NNODES") ?? 1;
   const hosts = environment.SLURM_STEP_NODELIST ?? environment.SLURM_JOB_NODELIST ?? "";
   if (job === undefined) return {};
-  const out_dir = `out/${preset}-${job}`;
+  const { SLURM_ARRAY_JOB_ID, SLURM_ARRAY_TASK_ID } = environment;
+  const name = SLURM_ARRAY_JOB_ID === undefined ? job : `${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}`;
+  const out_dir = given ?? `out/${preset}-${name}`;
   return {
     nnodes: String(tasks),
     node_rank: number("SLURM_PROCID"),

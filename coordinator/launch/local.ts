@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { encodeKeys, type MemberKeys } from "../../shared/keys.ts";
+import { programArguments } from "../../shared/own_process.ts";
 import { isRunning, type LocalRecord } from "./members_file.ts";
 import type { IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import type { WorkerOutput } from "./worker_output.ts";
@@ -75,9 +75,6 @@ export interface LaunchOptions {
 /** What a worker may do: read data, write the compile cache, load native libraries; start nothing, reach no network. */
 const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
 
-/** The program itself, started as a process of its own and not imported: this file stays on the coordinator's side. */
-const PROGRAM = join(fileURLToPath(new URL("../..", import.meta.url)), "mod.ts");
-
 /** Lines of a worker's stderr that are kept to explain its death. */
 const KEPT_LINES = 20;
 /** Of a line without an end so much is kept, in characters. */
@@ -91,7 +88,8 @@ interface LocalProcess {
 }
 
 /**
- * Starts workers as `mod.ts worker …`. They end with this process, however it ends: each holds the other end of a pipe
+ * Starts workers as `mod.ts worker …`, processes of the program itself that is not imported: this file stays on the
+ * coordinator's side. They end with this process, however it ends: each holds the other end of a pipe
  * that closes then; or they outlive it, and wait for another coordinator. They are no part of this process's group: what an
  * interrupt from the terminal means to them is decided here.
  */
@@ -213,17 +211,7 @@ function start(
     ...(verbose ? ["--verbose"] : []),
     ...more,
   ];
-  const args = [
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--cached-only",
-    ...runOptions,
-    ...PERMISSIONS,
-    PROGRAM,
-    "worker",
-    ...words,
-  ];
+  const args = programArguments(["worker", ...words], { permissions: PERMISSIONS, runOptions });
   // A pipe that nobody reads any more would end a worker that outlives this process: it writes to a file by itself.
   const [command, ...given] = isPiped || log === null
     ? [Deno.execPath(), ...args]

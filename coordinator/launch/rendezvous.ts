@@ -32,13 +32,7 @@ export function rendezvousOf(
     "nnodes" | "rdzv_endpoint" | "master_addr" | "master_port" | "keys" | "insecure"
   >,
 ): Rendezvous {
-  const [minNodes, maxNodes = minNodes] = nnodes.split(":").map(Number);
-  if (maxNodes < minNodes) {
-    throw new LockstepError(
-      "E_CONFIG",
-      `Cannot take --nnodes=${nnodes} as MIN:MAX needs a MIN of at most MAX`,
-    );
-  }
+  const { min: minNodes, max: maxNodes } = nodeRange(nnodes);
   const meets = rdzv_endpoint ?? (maxNodes > 1 ? `${master_addr ?? "127.0.0.1"}:${master_port}` : null);
   const endpoint = meets === null ? undefined : rendezvousEndpoint(meets, { keys: keys !== null, insecure });
   const at = endpoint === undefined ? null : partsOf(endpoint);
@@ -50,6 +44,16 @@ export function rendezvousOf(
     minNodes,
     maxNodes,
   };
+}
+
+/** The fewest and the most nodes of `--nnodes=N` or `MIN:MAX`. Throws E_CONFIG for MIN above MAX. */
+export function nodeRange(nnodes: string): { min: number; max: number } {
+  const [min, max = min] = nnodes.split(":").map(Number);
+  if (min <= max) return { min, max };
+  throw new LockstepError(
+    "E_CONFIG",
+    `Cannot take --nnodes=${nnodes} as MIN:MAX needs a MIN of at most MAX`,
+  );
 }
 
 /**

@@ -95,8 +95,8 @@ export const toWorkerSchema = z.discriminatedUnion("type", [
   message("DATA_PART", { file: name, index: count, bytes }),
   /** Evaluate these batches of the task that `task` describes. */
   message("EVAL_DEAL", { ...generation, evaluation: count, task: json, batches: z.array(count) }),
-  /** The run is over: leave. */
-  message("DRAIN", {}),
+  /** The run is over, or was stopped and may go on later: leave. */
+  message("DRAIN", { stopped: z.boolean() }),
   message("BEAT", {}),
   /** A refusal of what the worker sent; E_STALE says that its session is over and another may be begun. */
   message("ERROR", { code: errorCode, message: text }),

@@ -19,11 +19,12 @@ export interface IpcDirectory {
 
 /**
  * Makes an `IpcDirectory` under the system's temporary directory, or under `/tmp` where that one's path is
- * too long for a socket. Deletes those that killed processes have left there. Errors are those of `Deno.makeTempDir`.
+ * too long for a socket, or has blanks. Deletes those that killed processes have left there. Errors are those of `Deno.makeTempDir`.
  */
 export function createIpcDirectory(): IpcDirectory {
   let path = Deno.makeTempDirSync({ prefix: PREFIX });
-  if (new TextEncoder().encode(path).length + 1 + LONGEST_NAME_BYTES > MAX_PATH_BYTES) {
+  const isTooLong = new TextEncoder().encode(path).length + 1 + LONGEST_NAME_BYTES > MAX_PATH_BYTES;
+  if (isTooLong || /\s/.test(path)) { // messages carry endpoints as words
     Deno.removeSync(path);
     path = Deno.makeTempDirSync({ prefix: PREFIX, dir: "/tmp" });
   }

@@ -118,6 +118,9 @@ procTest("train ends at once with 130 on a second Ctrl-C, and leaves no process"
   const workers = program.children();
   program.interrupt();
   await program.says("interrupted:");
+  program.interrupt(); // an echo of the first, which ends nothing
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(isAlive(program.pid), "the same signal twice is one");
   program.interrupt();
   await within(2_000, () => !isAlive(program.pid), "the coordinator ends");
   const ended = await program.ended;

@@ -93,11 +93,7 @@ class Soak {
       if (this.#coordinator.isOver) throw new Error(`it ended: ${this.#coordinator.lastWords}`);
     }
     await this.#measureFor(SOONEST_MS);
-    await this.scenario.fullSpeed();
-    const began = Date.now();
-    while (!this.#coordinator.isOver && Date.now() - began < 600_000) await pause(100);
-    const { code, err } = await this.#coordinator.ended;
-    assert.equal(code, 0, err);
+    await this.scenario.ends(this.#coordinator);
   }
 
   report(): string[] {

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { keyFileName, readCoordinatorKeys, readMemberKeys, writeKeyFiles } from "../../shared/key_files.ts";
+import {
+  isOthersToUse,
+  keyFileName,
+  readCoordinatorKeys,
+  readMemberKeys,
+  writeKeyFiles,
+} from "../../shared/key_files.ts";
 import { makeRunKeys } from "../../shared/keys.ts";
 import { inTempDir } from "./temp_dir.ts";
 import { zmqTest } from "./zmq/zmq_test_support.ts";
@@ -52,6 +58,19 @@ zmqTest("readMemberKeys() refuses files that others may use, by their mode", () 
       assert.equal((await readMemberKeys(dir, "worker")).role, "worker");
     }
   }));
+
+Deno.test("isOthersToUse() lets a user's group read what is root's, as a Secret of Kubernetes is, and nothing else", () => {
+  const [root, user] = [0, 1_000];
+  for (const mode of [0o400, 0o440, 0o600, 0o640]) {
+    assert.equal(isOthersToUse({ mode, owner: root, user }), false, mode.toString(8));
+  }
+  for (const mode of [0o444, 0o460, 0o450, 0o644, 0o604]) {
+    assert.equal(isOthersToUse({ mode, owner: root, user }), true, mode.toString(8));
+  }
+  assert.equal(isOthersToUse({ mode: 0o440, owner: user, user }), true);
+  assert.equal(isOthersToUse({ mode: 0o440, owner: root, user: root }), true);
+  assert.equal(isOthersToUse({ mode: 0o400, owner: user, user }), false);
+});
 
 zmqTest(
   "readMemberKeys() refuses what is no file of keys: missing, a pipe, too large, binary",

@@ -1,3 +1,4 @@
+import { commandLine } from "../../shared/command_line.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { describeAdapter } from "./adapter.ts";
 import {
@@ -134,7 +135,7 @@ async function fetchAndCompute(
   } catch (error) {
     if (!(error instanceof LockstepError)) throw error;
     const why = offline
-      ? `its package is not there: deno task setup-${candidate.engine} --cuda`
+      ? `its package is not there: ${commandLine(`setup-${candidate.engine} --cuda`)}`
       : error.message;
     return { works: false, why };
   }

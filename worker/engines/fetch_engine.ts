@@ -1,11 +1,9 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../../shared/cache_folder.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { sha256 } from "../../shared/hash.ts";
+import { CONFIG_OPTION, SOURCES } from "../../shared/own_process.ts";
 import { ENGINE_PACKAGES } from "./engine_packages.ts";
-
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * Has Deno fetch the package of an engine that is not in deno.json. Resolves to the options of `deno run` for processes that
@@ -20,7 +18,7 @@ export async function fetchEngine(
   if (!hasPackage(name)) return [];
   const specifier = ENGINE_PACKAGES[name];
   const fetch = offline ? resolveCached : download;
-  const known = await readIfThere(join(ROOT, "deno.lock"));
+  const known = await readIfThere(join(SOURCES, "deno.lock"));
   const folder = cacheFolder("locks");
   if (known === undefined || folder === undefined) {
     await fetch(name, "--no-lock");
@@ -67,9 +65,10 @@ async function runDeno(name: string, words: string[]): Promise<void> {
 
 /** What Deno says that went wrong; null if nothing did. */
 async function failureOf([command, ...words]: string[]): Promise<string | null> {
+  if (Deno.build.standalone) return "a compiled executable has no Deno to fetch it with";
   try {
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [command, "--quiet", `--config=${join(ROOT, "deno.json")}`, ...words],
+      args: [command, "--quiet", CONFIG_OPTION, ...words],
       env: { NO_COLOR: "1" },
       stdin: "null",
     }).output();

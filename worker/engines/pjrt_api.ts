@@ -1,3 +1,4 @@
+import { commandLine } from "../../shared/command_line.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { keepLoaded } from "../../shared/keep_loaded.ts";
 import { outOfMemory } from "./out_of_memory.ts";
@@ -140,7 +141,7 @@ export function requireVersion(library: string, [major, minor]: readonly [number
   throw new LockstepError(
     "E_ENGINE",
     `Cannot use the engine xla with the plugin ${library}: the PJRT API ${MAJOR}.${MINIMUM_MINOR} or a later ${MAJOR}.x ` +
-      `is required and it has ${version}; run deno task setup-xla`,
+      `is required and it has ${version}; run ${commandLine("setup-xla")}`,
   );
 }
 

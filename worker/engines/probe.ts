@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { moduleArguments } from "../../shared/own_process.ts";
 import { type Adapter, adapterSchema } from "./adapter.ts";
 import type { Candidate, Trial } from "./decide_engine.ts";
 
@@ -89,19 +90,11 @@ export function probeAdapter(): Promise<Asked<Adapter | null>> {
 export async function ask<T>(
   { module, words, schema, timeoutMs, runOptions = [] }: AskOptions<T>,
 ): Promise<Asked<T>> {
+  if (Deno.build.standalone) return { failure: "a compiled executable tries no other engine" };
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "--no-prompt",
-        "--cached-only",
-        ...runOptions,
-        ...PERMISSIONS,
-        module,
-        ...words,
-      ],
+      args: moduleArguments([module, ...words], { permissions: PERMISSIONS, runOptions }),
       env: { NO_COLOR: "1" },
       stdin: "null",
       stdout: "piped",

@@ -1,5 +1,6 @@
 import util from "node:util";
 import * as tf from "@tensorflow/tfjs";
+import { commandLine } from "../../shared/command_line.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { EagerEngine } from "./eager.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
@@ -29,7 +30,9 @@ export async function open(options: EngineOptions): Promise<Engine> {
   if (options.device === "cuda" && device !== "cuda") {
     throw new LockstepError(
       "E_ENGINE",
-      "Cannot compute on cuda with the engine tensorflow as its binding computes on the CPU here: run deno task setup-tensorflow --cuda; NVIDIA's driver and CUDA's libraries are required",
+      `Cannot compute on cuda with the engine tensorflow as its binding computes on the CPU here: run ${
+        commandLine("setup-tensorflow --cuda")
+      }; NVIDIA's driver and CUDA's libraries are required`,
     );
   }
   return new EagerEngine({ name: "tensorflow", device, backend: BACKEND }, options);
@@ -50,7 +53,9 @@ async function load(): Promise<void> {
   if (!await exists(folder + BINDING)) {
     throw new LockstepError(
       "E_ENGINE",
-      "Cannot use the engine tensorflow as its native binding is not built: run deno task setup-tensorflow (add --cuda for a GPU)",
+      `Cannot use the engine tensorflow as its native binding is not built: run ${
+        commandLine("setup-tensorflow")
+      } (add --cuda for a GPU)`,
     );
   }
   try {
@@ -68,7 +73,9 @@ export function explain(error: unknown): string {
   const where = /cud|cub|nccl|nvrtc/.test(library)
     ? "CUDA's libraries"
     : "the TensorFlow that it was built against";
-  return `the shared library ${library} is missing: install ${where}, or run deno task setup-tensorflow again`;
+  return `the shared library ${library} is missing: install ${where}, or run ${
+    commandLine("setup-tensorflow")
+  } again`;
 }
 
 function deviceOf(backend: unknown): "cuda" | "cpu" {

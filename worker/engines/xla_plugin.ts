@@ -1,4 +1,5 @@
 import { cacheFolder } from "../../shared/cache_folder.ts";
+import { commandLine } from "../../shared/command_line.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { type ClientOptions, PjrtClient } from "./pjrt.ts";
 import { PjrtApi } from "./pjrt_api.ts";
@@ -17,7 +18,7 @@ export interface XlaPlugin {
   readonly library: string;
 }
 
-/** The plugins; `deno task setup-xla` fetches them. */
+/** The plugins; `setup-xla` fetches them. */
 export const XLA_PLUGINS: Readonly<Record<XlaDevice, XlaPlugin>> = {
   cpu: {
     folder: "xla-cpu-0.11.2",
@@ -60,7 +61,7 @@ export function pluginLibrary(device: XlaDevice): string {
   return path;
 }
 
-/** Whether `deno task setup-xla` has been run for the device. */
+/** Whether `setup-xla` has been run for the device. */
 export function isPluginThere(device: XlaDevice): boolean {
   try {
     return Deno.statSync(pluginLibrary(device)).isFile;
@@ -81,7 +82,9 @@ export function openXla(device: XlaDevice): PjrtClient {
   if (!isPluginThere(device)) {
     throw new LockstepError(
       "E_ENGINE",
-      `Cannot use the engine xla on ${device} as its plugin is not there: run deno task setup-xla --${device}`,
+      `Cannot use the engine xla on ${device} as its plugin is not there: run ${
+        commandLine(`setup-xla --${device}`)
+      }`,
     );
   }
   if (Deno.env.get("TF_CPP_MIN_LOG_LEVEL") === undefined) Deno.env.set("TF_CPP_MIN_LOG_LEVEL", "2"); // errors

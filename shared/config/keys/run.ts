@@ -1,3 +1,4 @@
+import { duration } from "../duration.ts";
 import { about, optional, path, text, truth, wholeNumber, wordOr } from "../kinds.ts";
 
 /** Keys of a run: where it starts, where it writes, what it keeps and prints. */
@@ -28,6 +29,11 @@ export const runKeys = {
   eval_interval: wholeNumber(1).default(250).register(about, {
     unit: "iterations",
     help: "Iterations between two estimates of the loss",
+  }),
+  max_time: optional(duration()).default(null).register(about, {
+    unit: "minutes",
+    help:
+      "How long each start of the run may take: it saves and ends with 75 while there is still time for that, to be resumed",
   }),
   eval_only: truth().default(false).register(about, {
     help: "Whether to end after the first estimate of the loss",

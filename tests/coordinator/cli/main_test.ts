@@ -51,7 +51,11 @@ async function runFake(args: string[], fail?: unknown) {
   let out = "";
   let err = "";
   const status = await main(args, {
-    commands: [entry("greet", greet), entry("fit", fit)],
+    commands: [
+      entry("greet", greet),
+      entry("fit", fit),
+      { name: "again", summary: "Do it once more", commands: [entry("greet", greet)] },
+    ],
     output: { out: (line) => void (out += line), err: (line) => void (err += line) },
   });
   return { status, out, err, calls, loaded };
@@ -108,6 +112,23 @@ Deno.test("main() shows the keys of the sections that a command takes", async ()
   const { out } = await runFake(["fit", "--help"]);
   assert.match(out, /Configuration, optimizer:\n {2}--batch_size <sequences>/);
   assert.doesNotMatch(out, /--n_layer/);
+});
+
+Deno.test("main() runs a command of a group, and lists and helps with them", async () => {
+  const { status, calls } = await runFake(["again", "greet", "Ada", "--loud"]);
+  assert.equal(status, 7);
+  assert.deepEqual(calls, [{
+    options: { how_often: 1, ending: null, loud: true, polite: true },
+    words: ["Ada"],
+  }]);
+  const { out: list, loaded } = await runFake(["again", "--help"]);
+  assert.match(list, /^Usage: lockstep again .*\n\nDo it once more\n[^]*greet .*Greet people/);
+  assert.deepEqual(loaded, []);
+  const { out: help } = await runFake(["help", "again", "greet"]);
+  assert.match(help, /^Usage: lockstep again greet NAME…\n/);
+  const { status: wrong, err } = await runFake(["again", "gret"]);
+  assert.equal(wrong, 2);
+  assert.match(err, /^error E_USAGE: unknown command 'gret'/);
 });
 
 Deno.test("main() prints the version", async () => {
@@ -181,7 +202,7 @@ Deno.test("main() survives what is thrown without being an error", async () => {
   assert.match(err, /^unexpected error: plain text /);
 });
 
-for (const { name, summary, load } of commands) {
+for (const { name, summary, load } of commands.flatMap((each) => "commands" in each ? each.commands : each)) {
   Deno.test(`commands lists ${name} with its module's own summary`, async () => {
     assert.equal((await load()).command.summary, summary);
   });

@@ -13,11 +13,13 @@ const SLURM = {
   SLURM_STEP_NODELIST: "gpu[07-08]",
 };
 
-const launch = (environment: Environment) => readLaunch(environment, { preset: "sort-demo" });
+const launch = (environment: Environment, out_dir: string | null = null) =>
+  readLaunch(environment, { preset: "sort-demo", out_dir });
 
 Deno.test("readLaunch() takes nodes, ranks, the first host, a port of the job's own and its directory from Slurm", () => {
   assert.deepEqual(launch(SLURM), {
     launcher: "slurm",
+    restarts: false,
     decides: {
       nnodes: "2",
       node_rank: 1,
@@ -30,6 +32,21 @@ Deno.test("readLaunch() takes nodes, ranks, the first host, a port of the job's 
       keys: "out/sort-demo-8123456/keys",
     },
   });
+});
+
+Deno.test("readLaunch() keeps a Slurm job's keys in the folder that is given, or in one for each job of an array", () => {
+  const array = { ...SLURM, SLURM_ARRAY_JOB_ID: "17", SLURM_ARRAY_TASK_ID: "3" };
+  for (
+    const [{ decides }, out_dir] of [
+      [launch(SLURM, "runs/one"), "runs/one"],
+      [launch(array), "out/sort-demo-17_3"],
+    ] as const
+  ) assert.deepEqual([decides.out_dir, decides.keys], [out_dir, `${out_dir}/keys`]);
+});
+
+Deno.test("readLaunch() knows a job that comes back from the queue", () => {
+  assert.equal(launch({ ...SLURM, SLURM_RESTART_COUNT: "1" }).restarts, true);
+  assert.equal(launch({ ...SLURM, SLURM_RESTART_COUNT: "0" }).restarts, false);
 });
 
 Deno.test("readLaunch() counts each task as a node of one worker where Slurm starts several on a machine", () => {

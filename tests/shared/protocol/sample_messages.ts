@@ -10,7 +10,7 @@ export const ALIVE: FromWorker = {
   cpuMs: 0,
 };
 export const BEAT: ToWorker = { type: "BEAT", ...NO_SESSION };
-export const DRAIN: ToWorker = { type: "DRAIN", ...NO_SESSION };
+export const DRAIN: ToWorker = { type: "DRAIN", ...NO_SESSION, stopped: false };
 
 export function leave(reason: string): FromWorker {
   return { type: "LEAVE", ...NO_SESSION, reason };

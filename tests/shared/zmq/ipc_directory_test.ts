@@ -36,6 +36,26 @@ Deno.test({
 });
 
 Deno.test({
+  name: "createIpcDirectory() makes no endpoint with a blank, which no message could carry",
+  ignore: Deno.build.os === "windows",
+  fn() {
+    const before = Deno.env.get("TMPDIR");
+    const blank = Deno.makeTempDirSync({ prefix: "a b" });
+    Deno.env.set("TMPDIR", blank);
+    try {
+      const directory = createIpcDirectory();
+      assert.match(directory.endpoint("data"), /^ipc:\/\/\S+$/);
+      directory.remove();
+      assert.deepEqual([...Deno.readDirSync(blank)], []);
+    } finally {
+      if (before === undefined) Deno.env.delete("TMPDIR");
+      else Deno.env.set("TMPDIR", before);
+      Deno.removeSync(blank, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
   name:
     "createIpcDirectory() removes what killed processes have left, and nothing of those that live or of others",
   ignore: Deno.build.os === "windows",

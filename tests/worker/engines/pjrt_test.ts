@@ -14,7 +14,7 @@ Deno.test("requireVersion() takes the API's major version 0 from its minor versi
       message:
         `Cannot use the engine xla with the plugin p.so: the PJRT API 0.90 or a later 0.x is required and it has ${
           version.join(".")
-        }; run deno task setup-xla`,
+        }; run deno task cli setup-xla`,
     });
   }
 });

@@ -13,7 +13,7 @@ Deno.test("explain() names the missing library, and whose it is", () => {
   ) {
     assert.equal(
       explain(missing(library)),
-      `the shared library ${library} is missing: install CUDA's libraries, or run deno task setup-tensorflow again`,
+      `the shared library ${library} is missing: install CUDA's libraries, or run deno task cli setup-tensorflow again`,
     );
   }
   for (const library of ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"]) {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { parseSetupXla } from "../../../coordinator/cli/setup_xla.ts";
 import type { EngineOptions } from "../../../worker/engines/engine.ts";
 import { open } from "../../../worker/engines/xla.ts";
 import { compileXla } from "../../../worker/engines/xla_cache.ts";
@@ -33,7 +32,7 @@ Deno.test("open() of the engine xla says how to set up a plugin that is not ther
         {
           code: "E_ENGINE",
           message:
-            "Cannot use the engine xla on cuda as its plugin is not there: run deno task setup-xla --cuda",
+            "Cannot use the engine xla on cuda as its plugin is not there: run deno task cli setup-xla --cuda",
         },
       );
     })
@@ -48,15 +47,6 @@ Deno.test("open() of the engine xla says why a library is no plugin", () =>
       assert.throws(() => openXla("cuda"), { code: "E_ENGINE", message: /^Cannot load XLA's plugin/ });
     })
   ));
-
-Deno.test("parseSetupXla() takes --cpu, --cuda or nothing", () => {
-  assert.equal(parseSetupXla([]), "cpu");
-  assert.equal(parseSetupXla(["--cpu"]), "cpu");
-  assert.equal(parseSetupXla(["--cuda"]), "cuda");
-  for (const args of [["--rocm"], ["--cpu", "--cuda"]]) {
-    assert.throws(() => parseSetupXla(args), { code: "E_USAGE" });
-  }
-});
 
 const onXla = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name: name + XLA_SKIPPED, ignore: !XLA_AVAILABLE, fn });
