@@ -1,20 +1,28 @@
 import type { Question } from "../data/questions/question.ts";
 import type { Tokenizer } from "../data/tokenizers/tokenizer.ts";
 import { meanInterval, wilsonInterval } from "../statistics.ts";
-import { type EncodedQuestion, encodeQuestions, fillRow, longestInput, sumRow } from "./encode_questions.ts";
+import {
+  type EncodedQuestion,
+  type EncodedText,
+  encodeQuestions,
+  fillRow,
+  longestInput,
+  sumRow,
+} from "./encode_questions.ts";
 import type { GenerateRequest, Metric, NllRequest, Task, TaskNeeds, Totals } from "./task.ts";
 
 export interface LambadaOptions {
   /** One continuation each. */
   readonly questions: readonly Question[];
   readonly tokenizer: Tokenizer;
-  /** Passages in a batch. */
+  /** Passages in a batch that decodes; one that scores has about `batch_size` × `block_size` tokens. */
   readonly batch_size: number;
+  readonly block_size: number;
 }
 
 /**
  * The last word of a passage: whether greedy decoding gives exactly its tokens (accuracy), and exp of the mean −log p of
- * the word (perplexity), as lm-evaluation-harness counts them. The first half of the batches decodes, the second scores.
+ * the word (perplexity), as lm-evaluation-harness counts them. The first batches decode, the others score.
  */
 export class LambadaTask implements Task {
   readonly name = "lambada";
@@ -23,20 +31,25 @@ export class LambadaTask implements Task {
   readonly batchCount: number;
   readonly #questions: readonly EncodedQuestion[];
   readonly #tokenizer: Tokenizer;
-  readonly #batchSize: number;
+  /** Passages in a batch that decodes, and in one that scores. */
+  readonly #sizes: { readonly decode: number; readonly score: number };
+  /** Batches that decode. */
+  readonly #decoding: number;
   readonly #promptLength: number;
   readonly #answerLength: number;
 
-  constructor({ questions, tokenizer, batch_size }: LambadaOptions) {
+  constructor({ questions, tokenizer, batch_size, block_size }: LambadaOptions) {
     this.#questions = encodeQuestions(questions, { name: this.name, tokenizer });
     this.#tokenizer = tokenizer;
-    this.#batchSize = batch_size;
     this.needs = { vocabSize: tokenizer.vocabSize, length: longestInput(this.#questions) };
+    const score = Math.max(1, Math.floor(batch_size * block_size / this.needs.length));
+    this.#sizes = { decode: batch_size, score };
+    this.#decoding = Math.ceil(questions.length / batch_size);
     const texts = this.#questions.flatMap(({ texts }) => texts);
     this.#promptLength = Math.max(...texts.map(({ from }) => from));
     this.#answerLength = Math.max(...texts.map(({ tokens, from }) => tokens.length - from));
     this.itemCount = questions.length;
-    this.batchCount = 2 * Math.ceil(questions.length / batch_size);
+    this.batchCount = this.#decoding + Math.ceil(questions.length / score);
   }
 
   request(batch: number): GenerateRequest | NllRequest {
@@ -102,7 +115,7 @@ export class LambadaTask implements Task {
   close(): void {}
 
   #generate(batch: number): GenerateRequest {
-    const [batchSize, promptLength] = [this.#batchSize, this.#promptLength];
+    const [batchSize, promptLength] = [this.#sizes.decode, this.#promptLength];
     const prompts = new Int32Array(batchSize * promptLength);
     const lengths = new Int32Array(batchSize).fill(1); // of padding
     for (const [row, { tokens, from }] of this.#rows(batch).entries()) {
@@ -114,20 +127,23 @@ export class LambadaTask implements Task {
 
   #score(batch: number): NllRequest {
     const { length } = this.needs;
-    const tokens = new Int32Array(this.#batchSize * length);
-    const targets = new Int32Array(this.#batchSize * length).fill(-1);
+    const batchSize = this.#sizes.score;
+    const tokens = new Int32Array(batchSize * length);
+    const targets = new Int32Array(batchSize * length).fill(-1);
     for (const [row, text] of this.#rows(batch).entries()) fillRow(text, { row, length, tokens, targets });
-    return { kind: "nll", batchSize: this.#batchSize, length, tokens, targets };
+    return { kind: "nll", batchSize, length, tokens, targets };
   }
 
   #decodes(batch: number): boolean {
-    return batch < this.batchCount / 2;
+    return batch < this.#decoding;
   }
 
-  /** Fewer in the last batch of each half. */
-  #rows(batch: number) {
-    const first = batch % (this.batchCount / 2) * this.#batchSize;
-    return this.#questions.slice(first, first + this.#batchSize).flatMap(({ texts }) => texts);
+  /** Fewer in the last batch that decodes, and in the last one that scores. */
+  #rows(batch: number): EncodedText[] {
+    const decodes = this.#decodes(batch);
+    const size = decodes ? this.#sizes.decode : this.#sizes.score;
+    const first = (decodes ? batch : batch - this.#decoding) * size;
+    return this.#questions.slice(first, first + size).flatMap(({ texts }) => texts);
   }
 
   #answerAt(row: number, output: Int32Array | Float32Array): number[] {

@@ -55,7 +55,7 @@ export async function openTextTask(name: TextTaskName, options: TextTaskOptions)
   const questions = spread(await readQuestions(name, { set, folder: options.task_data }), options.eval_items);
   const { batch_size, block_size } = options;
   return metrics === null
-    ? new LambadaTask({ questions, tokenizer, batch_size })
+    ? new LambadaTask({ questions, tokenizer, batch_size, block_size })
     : new ChoicesTask({ name, questions, tokenizer, metrics, batch_size, block_size });
 }
 

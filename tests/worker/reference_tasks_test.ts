@@ -92,7 +92,8 @@ dataTest(
         const request = task.request(batch);
         const output = await evaluator.answer(request);
         totals.push(task.score(batch, output));
-        for (let row = 0; row < options.batch_size; row++) {
+        const before = request.kind === "nll" ? found.length : given.length;
+        for (let row = 0; row < Math.min(request.batchSize, 100 - before); row++) {
           if (request.kind === "nll") found.push(task.likelihood({ batch, row }, output));
           else given.push(Array.from(output.subarray(row * request.maxNewTokens)));
         }

@@ -114,7 +114,7 @@ const PASSAGES = [
 ];
 
 Deno.test("LambadaTask counts a word that greedy decoding gives exactly, and the perplexity of the words", () => {
-  const task = new LambadaTask({ questions: PASSAGES, tokenizer, batch_size: 2 });
+  const task = new LambadaTask({ questions: PASSAGES, tokenizer, batch_size: 2, block_size: 24 });
   assert.deepEqual(task.needs, { vocabSize: 256, length: "a longer passage te".length });
   const totals: Totals[] = [];
   for (let batch = 0; batch < task.batchCount; batch++) {
@@ -140,7 +140,7 @@ Deno.test("LambadaTask counts a word that greedy decoding gives exactly, and the
 });
 
 Deno.test("LambadaTask.show() tells the passage, what was given and what was wanted", () => {
-  const task = new LambadaTask({ questions: PASSAGES, tokenizer, batch_size: 2 });
+  const task = new LambadaTask({ questions: PASSAGES, tokenizer, batch_size: 2, block_size: 24 });
   const output = Int32Array.from([...tokenizer.encode(" sixty"), ...tokenizer.encode(" eleve")]);
   assert.equal(task.show({ batch: 0, row: 0 }, output), 'passage …one two\nanswer " six"');
   assert.match(task.show({ batch: 0, row: 1 }, output), /answer " ele"\nwanted " ten"$/);
