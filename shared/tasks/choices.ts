@@ -1,7 +1,13 @@
 import type { Question } from "../data/questions/question.ts";
 import type { Tokenizer } from "../data/tokenizers/tokenizer.ts";
 import { matthews, wilsonInterval } from "../statistics.ts";
-import { type EncodedQuestion, encodeQuestions, fillRow, longestInput, sumRow } from "./encode_questions.ts";
+import {
+  type EncodedQuestion,
+  encodeQuestions,
+  fillRow,
+  longestInput,
+  sumRow,
+} from "../data/questions/encode_questions.ts";
 import type { Metric, NllRequest, Task, TaskNeeds, Totals } from "./task.ts";
 
 /** What a choice task tells. `matthews` is for two continuations, of which the second is the positive one. */

@@ -8,7 +8,7 @@ import {
   fillRow,
   longestInput,
   sumRow,
-} from "./encode_questions.ts";
+} from "../data/questions/encode_questions.ts";
 import type { GenerateRequest, Metric, NllRequest, Task, TaskNeeds, Totals } from "./task.ts";
 
 export interface LambadaOptions {

@@ -1,13 +1,25 @@
+import type { QuestionSetName } from "../data/questions/read_questions.ts";
 import { PROBE_NAMES, type ProbeName } from "../data/probes/open_probe.ts";
 import { LockstepError } from "../errors.ts";
 import { PerplexityTask } from "./perplexity.ts";
 import { ProbeTask, type ProbeTaskOptions } from "./probe_task.ts";
 import { SortTask, type SortTaskOptions } from "./sort.ts";
 import type { Task } from "./task.ts";
-import { openClassification, openTextTask, TEXT_TASKS, type TextTaskName } from "./text_tasks.ts";
+import { openClassification, openTextTask } from "./text_tasks.ts";
 
 /** The tasks that `eval --tasks` knows by their names; `classify:FILE?…` is one over a file of one's own. */
-export const TASKS = ["sort", ...PROBE_NAMES, "perplexity", ...TEXT_TASKS] as const;
+export const TASKS = [
+  "sort",
+  ...PROBE_NAMES,
+  "perplexity",
+  "lambada",
+  "arc_easy",
+  "babi/1",
+  "babi/2",
+  "babi/5",
+  "glue/cola",
+  "glue/sst2",
+] as const;
 
 export type TaskName = typeof TASKS[number];
 
@@ -22,7 +34,7 @@ export interface TaskOptions extends SortTaskOptions, ProbeTaskOptions {
 
 const probe = (name: ProbeName) => (options: TaskOptions) => new ProbeTask(name, options);
 
-const text = (name: TextTaskName) => (options: TaskOptions) => openTextTask(name, options);
+const text = (name: QuestionSetName) => (options: TaskOptions) => openTextTask(name, options);
 
 const OPEN: Record<TaskName, (options: TaskOptions) => Task | Promise<Task>> = {
   sort: (options) => new SortTask(options),

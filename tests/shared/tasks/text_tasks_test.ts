@@ -70,7 +70,7 @@ Deno.test("openTask() refuses a text with a character that the run's tokenizer l
   await withFiles({ tokenizer, files }, async (folders) => {
     await assert.rejects(openTask("lambada", { ...OPTIONS, ...folders }), {
       code: "E_TASK",
-      message: /evaluate lambada in the model's own tokens: .*"“" \(U\+201C\)/,
+      message: /Cannot read lambada in the model's own tokens: .*"“" \(U\+201C\)/,
     });
   });
 });

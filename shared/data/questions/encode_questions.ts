@@ -1,6 +1,6 @@
-import type { Question } from "../data/questions/question.ts";
-import type { Tokenizer } from "../data/tokenizers/tokenizer.ts";
-import { LockstepError } from "../errors.ts";
+import { LockstepError } from "../../errors.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Question } from "./question.ts";
 
 /** A context with one continuation, in token ids. */
 export interface EncodedText {
@@ -36,7 +36,7 @@ export function encodeQuestions(
     if (!(error instanceof LockstepError)) throw error;
     throw new LockstepError(
       "E_TASK",
-      `Cannot evaluate ${name} in the model's own tokens: ${error.message}`,
+      `Cannot read ${name} in the model's own tokens: ${error.message}`,
       { cause: error },
     );
   }
@@ -50,7 +50,7 @@ export function longestInput(questions: readonly EncodedQuestion[]): number {
   );
 }
 
-/** Log-likelihood requests' row: `text` without its last token, and its continuation as the targets. */
+/** Fills row `row` of (B, T): `text` without its last token, and its continuation as the targets; the rest stays. */
 export function fillRow(
   text: EncodedText,
   { row, length, tokens, targets }: { row: number; length: number; tokens: Int32Array; targets: Int32Array },
