@@ -17,7 +17,11 @@ async function writeRun(box: Sandbox): Promise<void> {
     const choices = rest.map((text, i) => ({ text, label: "ABCD"[i] }));
     return JSON.stringify({ id: stem, question: { stem, choices }, answerKey: "B" });
   });
-  await Deno.writeTextFile(box.path("tasks", "arc_easy", "ARC-Easy-Test.jsonl"), questions.join("\n"));
+  const parts = { Test: questions, Train: questions.slice(0, 40), Dev: questions.slice(40, 50) };
+  for (const [part, lines] of Object.entries(parts)) {
+    const unlike = lines.join("\n").replaceAll('"stem":"', `"stem":"${part} `);
+    await Deno.writeTextFile(box.path("tasks", "arc_easy", `ARC-Easy-${part}.jsonl`), unlike);
+  }
   await box.train("run", [
     "sort-demo",
     "--attention=causal",
@@ -37,6 +41,36 @@ async function writeRun(box: Sandbox): Promise<void> {
     "--nproc_per_node=1",
   ]);
 }
+
+Deno.test("train arc-easy fine-tunes a run on answers, with the same weights for 1 and 2 workers", async () => {
+  await using box = await sandbox();
+  await writeRun(box);
+  const tune = (name: string, workers: number) =>
+    box.train(name, [
+      "arc-easy",
+      "--init_from=./run",
+      "--task_data=tasks",
+      "--data_dir=data",
+      "--n_layer=1",
+      "--n_head=2",
+      "--n_embd=8",
+      "--block_size=64",
+      "--max_iters=60",
+      "--learning_rate=1e-2",
+      "--eval_interval=30",
+      "--eval_iters=2",
+      "--eval_items=20",
+      `--nproc_per_node=${workers}`,
+    ]);
+  assert.equal(await tune("one", 1), await tune("two", 2));
+  const lines = await Array.fromAsync(readEvals(box.path("one", "eval.jsonl")));
+  const losses = lines.filter(({ task }) => task === "estimate").map(({ metrics }) =>
+    metrics.val_loss ?? NaN
+  );
+  assert.ok(losses[losses.length - 1] < losses[0] - 0.5, `${losses}`);
+  const noted = lines.filter(({ task }) => task === "arc_easy");
+  assert.deepEqual(noted.map(({ step }) => step), [60]);
+});
 
 const words = (...more: string[]) => [
   "eval",
