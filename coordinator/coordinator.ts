@@ -178,7 +178,7 @@ class Run {
     const began = performance.now();
     const step = this.#step;
     observer.begins?.("stepping");
-    const { loss, gradNorm, learningRate } = await this.#madeStep(() =>
+    const { loss, gradNorm, learningRate, phases } = await this.#madeStep(() =>
       runStep({ group, ledger, config, shouldStop, audits, onHeld: (error) => observer.held?.(error) })
     );
     const dt_ms = performance.now() - began;
@@ -192,6 +192,10 @@ class Run {
       tokens_per_sec: tokens / dt_ms * 1000,
       mfu: null,
       dt_ms,
+      compute_ms: phases.computeMs,
+      prepare_ms: phases.prepareMs,
+      apply_ms: phases.applyMs,
+      overhead_ms: dt_ms - phases.prepareMs - phases.applyMs,
     });
   }
 

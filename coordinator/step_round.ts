@@ -14,6 +14,16 @@ export interface StepOutcome {
   readonly gradNorm: number;
   readonly learningRate: number;
   readonly stateHash: string;
+  readonly phases: StepPhases;
+}
+
+/** How long the slowest member took, in ms. What a step took besides is messages, the ledger, and making it again. */
+export interface StepPhases {
+  /** The own gradients. */
+  readonly computeMs: number;
+  /** Those and the reduction, which overlap; a faster member waits in it for a slower one. */
+  readonly prepareMs: number;
+  readonly applyMs: number;
 }
 
 export interface StepOptions {
@@ -29,6 +39,7 @@ export interface StepOptions {
 }
 
 type Prepared = Message<Report, "PREPARED">;
+type Applied = Message<Report, "APPLIED">;
 
 /** How long a step waits for a ledger that cannot be written, in ms, before the run ends. */
 const LEDGER_PATIENCE_MS = 30_000;
@@ -50,7 +61,7 @@ class StepRound implements Activity {
   readonly #tree: ReductionTree;
   readonly #prepared = new Map<string, Prepared>();
   /** By member, once the step is decided. */
-  readonly #applied = new Map<string, string>();
+  readonly #applied = new Map<string, Applied>();
   #attempt = -1;
   #isDecided = false;
   #heldSince: number | null = null;
@@ -91,7 +102,7 @@ class StepRound implements Activity {
       this.#decideIfDue();
     }
     if (report.type === "APPLIED" && this.#isDecided && report.step === this.#step + 1) {
-      this.#applied.set(from, report.stateHash);
+      this.#applied.set(from, report);
       this.#finishIfDue();
     }
   }
@@ -217,8 +228,8 @@ class StepRound implements Activity {
     const { group } = this.options;
     if (group.ids.length === 0 || group.ids.some((id) => !this.#applied.has(id))) return;
     const [first] = group.ids;
-    const stateHash = this.#applied.get(first) ?? "";
-    const other = group.ids.find((id) => this.#applied.get(id) !== stateHash);
+    const stateHash = this.#applied.get(first)?.stateHash ?? "";
+    const other = group.ids.find((id) => this.#applied.get(id)?.stateHash !== stateHash);
     if (other !== undefined) {
       return group.fail(
         this.#diverged(`the state at step ${this.#step + 1}: ${other} differs from ${first}`),
@@ -232,7 +243,17 @@ class StepRound implements Activity {
     const { learningRate } = stepScalars(this.#step, this.options.config);
     const losses = this.#losses() ?? new Float64Array(1).fill(NaN);
     const [{ gradNorm }] = this.#prepared.values();
-    this.outcome.resolve({ loss: this.#mean(losses), gradNorm, learningRate, stateHash });
+    const phases = this.#phases();
+    this.outcome.resolve({ loss: this.#mean(losses), gradNorm, learningRate, stateHash, phases });
+  }
+
+  #phases(): StepPhases {
+    const [prepared, applied] = [[...this.#prepared.values()], [...this.#applied.values()]];
+    return {
+      computeMs: Math.max(0, ...prepared.map(({ computeMs }) => computeMs)),
+      prepareMs: Math.max(0, ...prepared.map(({ prepareMs }) => prepareMs)),
+      applyMs: Math.max(0, ...applied.map(({ applyMs }) => applyMs)),
+    };
   }
 }
 

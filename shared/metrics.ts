@@ -21,6 +21,14 @@ const metricsSchema = z.object({
   mfu: measured,
   /** Duration of the step. */
   dt_ms: measured,
+  /** Of it, the slowest member's own gradients … */
+  compute_ms: measured.optional(),
+  /** … with the reduction, … */
+  prepare_ms: measured.optional(),
+  /** … and its update. */
+  apply_ms: measured.optional(),
+  /** The rest: messages, the ledger, and what was done again. */
+  overhead_ms: measured.optional(),
 }).catchall(measured);
 
 /** A line of metrics.jsonl; more numbers may stand beside these. */

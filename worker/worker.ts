@@ -475,16 +475,19 @@ class Member {
     const { computing, reducing } = this.options;
     const { epoch, generation, attempt } = step;
     const key = { epoch, generation, step: step.step, attempt };
+    const began = this.#clock.now();
     this.#prepared = undefined; // its numbers are written over
     this.options.reach?.("compute", step.step);
     const reducingStep = reducing.begin(step).catch((error) => this.#reductionFailed(key, error));
     const isAuditor = step.audit?.ranks.includes(this.#rank) ?? false;
     const computed = await computing.computeStep(step.step, isAuditor ? step.audit?.shard ?? null : null);
+    const computeMs = this.#clock.now() - began;
     this.options.reach?.("reduce", step.step);
     const reduced = await reducingStep;
     if (computed === null || reduced === null || this.#stateHash === null) return;
     this.#prepared = { step: step.step, ...reduced };
-    this.#send({ type: "PREPARED", ...key, ...computed, ...reduced, stateHash: this.#stateHash });
+    const took = { computeMs, prepareMs: this.#clock.now() - began };
+    this.#send({ type: "PREPARED", ...key, ...computed, ...reduced, ...took, stateHash: this.#stateHash });
     this.options.reach?.("prepared", step.step);
   }
 
@@ -508,6 +511,7 @@ class Member {
   /** APPLY: only the step that was prepared, with the gradient that was prepared. */
   async #commit({ epoch, generation, decided }: Message<Order, "COMMIT">): Promise<void> {
     const { step, gradHash, ...scalars } = decided;
+    const began = this.#clock.now();
     this.options.reach?.("commit", step);
     if (this.#applied === step) {
       if (this.#prepared?.step !== step || this.#prepared.gradHash !== gradHash) {
@@ -520,7 +524,8 @@ class Member {
     }
     this.options.reach?.("applied", step);
     if (this.#applied === null || this.#stateHash === null) return;
-    this.#send({ type: "APPLIED", epoch, generation, step: this.#applied, stateHash: this.#stateHash });
+    const state = { step: this.#applied, stateHash: this.#stateHash };
+    this.#send({ type: "APPLIED", epoch, generation, ...state, applyMs: this.#clock.now() - began });
   }
 
   async #apply(step: number, scalars: StepScalars): Promise<void> {

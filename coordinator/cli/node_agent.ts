@@ -9,7 +9,7 @@ import { resolveHost } from "../../shared/resolve_host.ts";
 import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { fetchEngine } from "../../worker/engines/fetch_engine.ts";
-import { launchLocal, type LocalWorkers, type WorkerEnd } from "../launch/local.ts";
+import { launchLocal, type LocalWorkers, type ProcessEnd, type WorkerEnd } from "../launch/local.ts";
 import { nodeOutput, workerEnvironment } from "../launch/node.ts";
 import { rendezvousOf } from "../launch/rendezvous.ts";
 import { unknownHost } from "../launch/role.ts";
@@ -46,7 +46,7 @@ export async function runNodeAgent({ config, signal, say }: NodeAgentOptions): P
     prefix: `${name}-`,
     firstLocalRank: config.local_rank ?? 0,
     maxRestarts: max_restarts,
-    isFinal: (code) => code !== null || signal.aborted,
+    isFinal: (end) => signal.aborted || (end.code !== null && !isTakenForAnother(end)),
     words: [
       `--config_hash=${askedHash(config)}`,
       ...(rdzv_id === null ? [] : [`--rdzv_id=${rdzv_id}`]),
@@ -127,6 +127,11 @@ class Ends {
     this.running--;
     if (this.running === 0) end();
   }
+}
+
+/** A node that takes the place of one whose machine has vanished may be there before its coordinator has noticed that. */
+function isTakenForAnother({ how }: ProcessEnd): boolean {
+  return /\berror E_DUPLICATE_ID: /.test(how);
 }
 
 /** What a worker said that it ended for. */

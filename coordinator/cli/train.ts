@@ -89,8 +89,9 @@ async function asNode(
   try {
     await runNodeAgent({ config, signal: leaving.signal, say });
   } catch (error) {
-    // The job comes back from the queue: a bad end of one task would have srun end the coordinator before it asks for that.
-    if (interrupt.isWarning && error instanceof LockstepError && error.code === "E_INTERRUPTED") return 0;
+    // A bad end of one task would have srun end the coordinator before it has put the job back into the queue.
+    const isStopped = error instanceof LockstepError && error.code === "E_INTERRUPTED";
+    if (isStopped && (underSlurm || interrupt.isWarning)) return 0;
     throw error;
   }
   return leaving.signal.aborted ? EXIT.interrupted : 0;

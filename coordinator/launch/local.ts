@@ -17,7 +17,7 @@ export interface WorkerEnd {
 }
 
 /** How a process has ended. */
-interface ProcessEnd {
+export interface ProcessEnd {
   /** In words. */
   readonly how: string;
   readonly code: number | null;
@@ -48,7 +48,7 @@ export interface LaunchOptions {
   /** How often a worker that ends before it should is started again. */
   readonly maxRestarts: number;
   /** Whether a worker that ends so is not started again; never where it is not given. */
-  isFinal?(code: number | null): boolean;
+  isFinal?(end: ProcessEnd): boolean;
   /** What the workers' names begin with. */
   readonly prefix?: string;
   /** The first worker's index among those of this machine. */
@@ -100,9 +100,10 @@ export function launchLocal(options: LaunchOptions): LocalWorkers {
   let ending = false;
   const run = (process: LocalProcess, { id, localRank, restartsLeft }: Place) => {
     processes.set(id, process);
-    process.ended.then(({ how, code }) => {
+    process.ended.then((end) => {
       if (ending) return;
-      const restarts = restartsLeft > 0 && !options.isFinal?.(code);
+      const { how, code } = end;
+      const restarts = restartsLeft > 0 && !options.isFinal?.(end);
       onEnd({ id, how, restarts, code });
       if (!restarts) return;
       const attempt = maxRestarts - restartsLeft + 1;

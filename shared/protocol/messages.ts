@@ -10,6 +10,8 @@ const count = z.int().min(0);
 /** Any number, NaN and infinities included: the coordinator must see them to refuse them. */
 const anyNumber = z.custom<number>((value) => typeof value === "number", "Invalid input: expected number");
 /** A hash in lower-case hexadecimal, of 128 bits (state, gradient) to 256 bits (SHA-256). */
+/** In ms. */
+const duration = z.number().min(0);
 const hash = z.string().regex(/^[0-9a-f]{32,64}$/);
 /** Where a member's data socket listens; null where a run has one process and no sockets. */
 const endpoint = z.string().regex(/^(ipc|tcp):\/\/\S{1,255}$/).nullable();
@@ -136,7 +138,7 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
   /**
    * The reduced gradient is there; `losses` are those of this worker's shards, `bucketHashes` those of the gradient's
    * segments, `stateHash` that of the state before the step, `audited` those of the buckets of the audited shard's
-   * gradient where it was computed here.
+   * gradient where it was computed here. From STEP on the own gradients took `computeMs`, all of it `prepareMs`.
    */
   message("PREPARED", {
     ...attempt,
@@ -146,8 +148,11 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
     gradNorm: anyNumber,
     stateHash: hash,
     audited: z.array(hash).nullable(),
+    computeMs: duration,
+    prepareMs: duration,
   }),
-  message("APPLIED", { ...boundary, stateHash: hash }),
+  /** `applyMs` is 0 for a step that was applied before. */
+  message("APPLIED", { ...boundary, stateHash: hash, applyMs: duration }),
   message("SYNC_GET", { ...boundary, index: count }),
   message("SYNC_DATA", { ...boundary, index: count, bytes }),
   /** The reduction of a step failed here for a bad frame or a lost link; `rank` is the peer that it came from. */

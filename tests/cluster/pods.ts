@@ -106,8 +106,13 @@ export class Cluster implements AsyncDisposable {
     );
     const network = await Network.make(3);
     const cluster = new Cluster(dir, network, { deno: dirname(Deno.execPath()), cache: denoDir }, manifests);
-    await cluster.#build();
-    return cluster;
+    try {
+      await cluster.#build();
+      return cluster;
+    } catch (error) {
+      await network[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** The folder that stands for the volume. */

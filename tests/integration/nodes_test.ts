@@ -12,6 +12,7 @@ import {
   sandbox,
   type StartOptions,
   TINY,
+  within,
 } from "./support.ts";
 
 const missing = await whyNot(["namespaces"]);
@@ -108,6 +109,23 @@ nodesTest(
     assert.equal(await box.weights("run0"), await expected(box));
   },
 );
+
+nodesTest("a node starts its worker again when it is killed, and says so", async (nodes) => {
+  const { box, train } = nodes;
+  const words = [...endpoint(nodes, { nodes: "2" }), "--nproc-per-node=1", "--max_iters=1000000"];
+  const [head, node] = [train(0, words), train(1, words)];
+  await head.says("iter 10:");
+  const [worker] = node.children();
+  Deno.kill(worker, "SIGKILL");
+  await node.says("is started again");
+  const rosters = () =>
+    Deno.readTextFileSync(box.path("run0", "log.jsonl")).match(/"members":\["worker-0","node/g);
+  await within(30_000, () => rosters()?.length === 2, "it is a member again");
+  assert.notEqual(node.children()[0], worker);
+  head.kill("SIGTERM");
+  assert.deepEqual([(await head.ended).code, (await node.ended).code], [130, 130]);
+  assert.deepEqual(box.leftovers(), []);
+});
 
 nodesTest(
   "a wrong endpoint, a name that nobody knows and a firewall are each said in a sentence",

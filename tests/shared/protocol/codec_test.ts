@@ -75,6 +75,8 @@ const PREPARED: FromWorker = {
   stateHash: hash,
   losses: [{ shard: 3, loss: 2.5 }, { shard: 4, loss: NaN }],
   audited: null,
+  computeMs: 1.5,
+  prepareMs: 2,
 };
 const SYNC_DATA: FromWorker = {
   type: "SYNC_DATA",
@@ -112,7 +114,7 @@ const FROM_WORKER: FromWorker[] = [
   { type: "PORTS", ...generation, ports: [0, 999] },
   { type: "READY", ...boundary, stateHash: hash },
   PREPARED,
-  { type: "APPLIED", ...boundary, stateHash: hash },
+  { type: "APPLIED", ...boundary, stateHash: hash, applyMs: 0.5 },
   { type: "SYNC_GET", ...boundary, index: 9 },
   SYNC_DATA,
   { type: "DATA_GET", ...sealed, file: "train.bin", index: 1 },
@@ -190,7 +192,11 @@ const WRONG: [title: string, value: unknown, reason: RegExp][] = [
     /id: Invalid string/,
   ],
   ["bytes that are a text", { ...SYNC_DATA, bytes: "abc" }, /bytes: .*expected Uint8Array/],
-  ["a hash that is none", { type: "APPLIED", ...boundary, stateHash: "xyz" }, /stateHash: Invalid string/],
+  [
+    "a hash that is none",
+    { type: "APPLIED", ...boundary, stateHash: "xyz", applyMs: 0 },
+    /stateHash: Invalid string/,
+  ],
   [
     "a code that is none",
     { type: "ERROR", ...sealed, code: "E_NO_SUCH", message: "" },
