@@ -28,7 +28,10 @@ export interface TextTaskOptions {
   readonly block_size: number;
 }
 
-/** Opens a task over the test part of its questions. Throws E_DATA where files are missing or wrong, E_TASK or E_TOKEN for their text. */
+/**
+ * Opens a task over the test part of its questions. Throws E_DATA where files are missing or wrong, E_TASK for a character
+ * that the tokenizer does not know.
+ */
 export async function openTextTask(name: QuestionSetName, options: TextTaskOptions): Promise<Task> {
   const metrics = METRICS[name];
   const tokenizer = await openTextTokenizer(options.data_dir);

@@ -38,8 +38,9 @@ const HELD_OUT = 0.1;
 type Texts = Readonly<Record<Split, readonly EncodedText[]>>;
 
 /**
- * Questions with their right answers, to fine-tune on: only answers have targets. Each epoch sees every question of the training part once,
- * in another order; those that the dev or the test part repeats are left out, and the test part is not measured by.
+ * Questions with their right answers, to fine-tune on: only answers have targets. Each epoch sees every question of the
+ * training part once, in another order; those that the dev or the test part repeats are left out, and the test part is
+ * not measured by.
  */
 export class QuestionsDataset implements Dataset {
   readonly vocabSize: number;
@@ -80,6 +81,12 @@ export class QuestionsDataset implements Dataset {
       return all.flatMap(({ texts }) => texts);
     };
     const parts = divide({ train: train.questions, dev: dev.questions, test: test.questions });
+    if (parts.train.length === 0 || parts.val.length === 0) {
+      throw new LockstepError(
+        "E_DATA",
+        `Cannot train on ${name} as questions must be left to learn and to measure by: the files in ${folder} repeat each other`,
+      );
+    }
     const texts = { train: encoded(parts.train), val: encoded(parts.val) };
     const tokens = sha256(JSON.stringify(tokenizer.meta()));
     const sources = { ...train.sources, ...dev.sources, ...test.sources, tokenizer: tokens };
@@ -113,7 +120,9 @@ export class QuestionsDataset implements Dataset {
 }
 
 /** What is learned from and what is measured by, which share no question with each other nor with the test part. */
-function divide({ train, dev, test }: Record<"train" | "dev" | "test", Question[]>) {
+function divide(
+  { train, dev, test }: Record<"train" | "dev" | "test", Question[]>,
+): Record<Split, Question[]> {
   const cut = dev.length > 0 ? train.length : Math.ceil(train.length * (1 - HELD_OUT));
   const val = without(dev.length > 0 ? dev : train.slice(cut), test);
   return { train: without(train.slice(0, cut), [...val, ...test]), val };

@@ -6,7 +6,8 @@ const passage = z.object({ text: z.string().regex(/\S.* [^ ]+$/s) });
 
 /**
  * LAMBADA (Paperno et al., 2016; OpenAI's version): the last word of a passage, which needs the whole passage. As in
- * lm-evaluation-harness the context ends before the last space; so seven of the words begin with another's end and a line break.
+ * lm-evaluation-harness the context ends before the last space; so seven of the
+ * words begin with another's end and a line break.
  */
 export const lambada: QuestionSet = {
   files: { train: [], dev: [], test: ["lambada_test.jsonl"] },

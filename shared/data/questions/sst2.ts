@@ -3,8 +3,8 @@ import { readLines, wrongLine } from "./read_lines.ts";
 
 /**
  * SST-2 (Socher et al., 2013), in GLUE: whether a sentence of a film review is positive (1) or negative (0), asked as
- * lm-evaluation-harness asks it, the tokens as they are. The files have a sentence of the published trees a line, its root's label before it:
- * 0 and 1 are negative, 3 and 4 positive, 2 is left out. The dev part is GLUE's.
+ * lm-evaluation-harness asks it, the tokens as they are. A line of the files is a sentence of the published trees with its
+ * root's label before it: 0 and 1 are negative, 3 and 4 positive, 2 is left out. The dev part is GLUE's.
  */
 export const sst2: QuestionSet = {
   files: { train: ["glue/sst2/train.txt"], dev: ["glue/sst2/dev.txt"], test: ["glue/sst2/test.txt"] },

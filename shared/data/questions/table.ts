@@ -40,8 +40,8 @@ export function parseTableTask(address: string): TableTask {
 }
 
 /**
- * The rows of a file as questions, whose continuations are the labels in alphabetical order. Throws E_DATA for a row without one of the
- * columns, and where there are not two labels at least.
+ * The rows of a file as questions, whose continuations are the labels in alphabetical order. Throws E_DATA for a row
+ * without one of the columns, and where there are not two labels at least.
  */
 export function parseTable(text: string, task: TableTask): Question[] {
   const rows = [".jsonl", ".ndjson"].includes(extname(task.path).toLowerCase())

@@ -88,6 +88,16 @@ Deno.test("QuestionsDataset keeps the end of the training part to measure by whe
     assert.ok(!names(trained).has("Ann went 3."));
   }));
 
+Deno.test("QuestionsDataset refuses parts that are the same", () =>
+  withQuestions(async (folders) => {
+    const [train, test] = ["train", "test"].map((part) => join(folders.task_data, `glue/sst2/${part}.txt`));
+    await Deno.copyFile(train, test);
+    await assert.rejects(QuestionsDataset.open("glue/sst2", { ...SHAPE, ...folders }), {
+      code: "E_DATA",
+      message: /Cannot train on glue\/sst2 .* repeat each other$/,
+    });
+  }));
+
 Deno.test("QuestionsDataset refuses questions that do not fit into the block", () =>
   withQuestions(async (folders) => {
     await assert.rejects(QuestionsDataset.open("glue/sst2", { ...SHAPE, ...folders, block_size: 16 }), {
