@@ -76,10 +76,15 @@ export async function train(
 export interface EvaluateOptions {
   /** "latest", "best" or a step; the newest unless given. */
   readonly checkpoint?: "latest" | "best" | number;
-  /** Tasks by name: "sort", "perplexity"; the one the run was trained for unless given. */
+  /** Tasks by name, as docs/evaluation.md lists them: "sort", "lambada"; the one the run was trained for unless given. */
   readonly tasks?: readonly string[];
-  /** Items of a generated task, and worker processes. */
+  /** Folder of the questions of tasks that have some. */
+  readonly task_data?: string;
+  /** Folder of the prepared text, if it is not where it was in training. */
+  readonly data_dir?: string;
+  /** Items of a task; the run's own number unless given. */
   readonly eval_items?: number;
+  /** Worker processes. */
   readonly nproc_per_node?: number;
 }
 

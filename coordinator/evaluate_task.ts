@@ -42,6 +42,15 @@ export async function evaluateTask(options: EvaluateTaskOptions): Promise<TaskRe
   }
 }
 
+/** Values and bounds by name, as eval.jsonl keeps them: "accuracy", "accuracy_low", "accuracy_high". */
+export function figuresOf(metrics: readonly Metric[]): Record<string, number> {
+  return Object.fromEntries(metrics.flatMap(({ name, value, low, high }) => [
+    [name, value],
+    [`${name}_low`, low],
+    [`${name}_high`, high],
+  ]));
+}
+
 /** The task by which a run is judged at its end. */
 export function taskOf({ dataset }: Pick<RunConfig, "dataset">): string {
   return dataset === "text" ? "perplexity" : dataset;

@@ -3,9 +3,11 @@ import { z } from "zod";
 import { dataKeys } from "./config/keys/data.ts";
 import type { RunConfig } from "./config/run_config.ts";
 import { IdPrompts } from "./data/prompts/id_prompts.ts";
-import { openPrompts, openTextTokenizer } from "./data/prompts/open_prompts.ts";
+import { openPrompts } from "./data/prompts/open_prompts.ts";
+import { isProbe } from "./data/probes/open_probe.ts";
 import type { Prompts } from "./data/prompts/prompts.ts";
 import { TextPrompts } from "./data/prompts/text_prompts.ts";
+import { openTextTokenizer } from "./data/tokenizers/open_text_tokenizer.ts";
 import { openTokenizer } from "./data/tokenizers/open_tokenizer.ts";
 import { type TokenizerMeta, TOKENIZERS } from "./data/tokenizers/tokenizer.ts";
 import { LockstepError } from "./errors.ts";
@@ -29,8 +31,9 @@ export type PromptsDescription = z.infer<typeof schema>;
 export async function describePrompts(
   { dataset, data_dir, sort, probe }: RunConfig,
 ): Promise<PromptsDescription> {
-  if (dataset === "text") return { dataset, tokenizer: (await openTextTokenizer(data_dir)).meta() };
-  return dataset === "sort" ? { dataset, sort } : { dataset, probe };
+  if (dataset === "sort") return { dataset, sort };
+  if (isProbe(dataset)) return { dataset, probe };
+  return { dataset, tokenizer: (await openTextTokenizer(data_dir)).meta() };
 }
 
 /**

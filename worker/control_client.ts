@@ -26,6 +26,7 @@ const COORDINATOR = "coordinator";
 const RECONNECT_MS = 50, RECONNECT_MAX_MS = 1_000;
 const FAREWELL_MS = 1_000; // how long closing waits until all has been received
 const WATCHED = ["ready", "disconnected", "refused", "handshakeFailed", "handshakeInvalid"] as const;
+const OTHER_KEYS = "it uses other keys, or none: give both sides the run's keys";
 /** So many connections in a row that end before anything is proved are no accident. */
 const MOST_FAILURES = 4;
 
@@ -131,9 +132,7 @@ class DealerClient implements WorkerChannel {
       else if (event.kind === "handshakeFailed") this.#failed();
       else {
         this.#refused(
-          event.kind === "refused"
-            ? "it does not admit this key"
-            : "it uses another kind of keys, or none: give both sides the run's keys",
+          event.kind === "refused" ? "it does not admit this key" : OTHER_KEYS,
         );
       }
     }
@@ -153,7 +152,7 @@ class DealerClient implements WorkerChannel {
   /** Whoever listens there breaks off: it does not have the secret key that belongs to the public one given here. */
   #failed(): void {
     if (this.#state !== "connecting" || ++this.#failures < MOST_FAILURES) return;
-    this.#refused("it does not prove that it is that run's: give both sides the run's keys");
+    this.#refused(OTHER_KEYS);
   }
 
   #refused(reason: string): void {

@@ -41,11 +41,12 @@ export class Evaluator {
     return await scorer.likelihood(batch);
   }
 
-  async #generate({ batchSize, promptLength, prompts, maxNewTokens }: GenerateRequest): Promise<Int32Array> {
+  async #generate(request: GenerateRequest): Promise<Int32Array> {
+    const { batchSize, promptLength, prompts, maxNewTokens } = request;
     const shape = { batchSize, length: promptLength };
     const decoder = await once(this.#decoders, shape, (shape) => this.engine.decoder(shape));
     const output = new Int32Array(batchSize * maxNewTokens);
-    const lengths = new Int32Array(batchSize).fill(promptLength);
+    const lengths = request.lengths ?? new Int32Array(batchSize).fill(promptLength);
     const vocabSize = this.config.vocab_size;
     let index = 0;
     for await (

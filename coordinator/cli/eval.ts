@@ -1,7 +1,7 @@
 import { dataKeys } from "../../shared/config/keys/data.ts";
 import { evaluationKeys } from "../../shared/config/keys/run.ts";
 import { launchKeys, systemKeys } from "../../shared/config/keys/system.ts";
-import { about, text, truth } from "../../shared/config/kinds.ts";
+import { about, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { TASKS } from "../../shared/tasks/open_task.ts";
 import type { TaskResult } from "../evaluate_task.ts";
@@ -12,17 +12,21 @@ import { describeTask } from "./train_console.ts";
 /** `eval RUN`: how well a trained run does its task. */
 export const command = defineCommand({
   summary: "Evaluate a trained run on tasks, dealt over workers",
-  usage: "RUN [--tasks=sort,perplexity] [--json]",
+  usage: "RUN [--tasks=sort,perplexity] [--task_data=FOLDER] [--json]",
   options: {
     tasks: text("names with commas between").default("own").register(about, {
       help: `Tasks: ${
         TASKS.join(", ")
-      }; own is the task the run was trained for, fitting all that fit its model`,
+      }, or classify:FILE?text=COLUMN&label=COLUMN; own is the task the run was trained for, fitting all that fit its model`,
     }),
     checkpoint: text("latest, best or a step").default("latest").register(about, {
       help: "Which checkpoint",
     }),
-    eval_items: evaluationKeys.eval_items,
+    eval_items: wholeNumber(1).default(1000).register(about, {
+      unit: "items",
+      help: "Items of a task, or all that its files have where they have fewer",
+    }),
+    task_data: evaluationKeys.task_data,
     data_dir: dataKeys.data_dir,
     engine: systemKeys.engine,
     device: systemKeys.device,
@@ -39,12 +43,16 @@ export const command = defineCommand({
         `Cannot evaluate: one run's folder is required, given ${words.length}`,
       );
     }
-    const { tasks, checkpoint, json, data_dir, ...overrides } = options;
+    const { tasks, checkpoint, json, data_dir, task_data, ...overrides } = options;
     const evaluated = await evalRun({
       run,
       checkpoint: parseCheckpoint(checkpoint),
       tasks: tasks === "own" ? [] : tasks.split(","),
-      overrides: { ...overrides, ...(data_dir === null ? {} : { data_dir }) },
+      overrides: {
+        ...overrides,
+        ...(data_dir === null ? {} : { data_dir }),
+        ...(task_data === null ? {} : { task_data }),
+      },
       onWarning: (sentence) => console.error(`warning ${sentence}`),
     });
     console.log(json ? JSON.stringify(asJson(evaluated)) : evaluated.results.map(describeTask).join("\n"));

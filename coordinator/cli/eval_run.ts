@@ -3,10 +3,11 @@ import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { overrideEngine } from "../../worker/engines/decide_engine.ts";
 import { realClock } from "../../shared/clock.ts";
 import { configHash } from "../../shared/config/config_hash.ts";
+import { evaluationKeys } from "../../shared/config/keys/run.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { openEvals } from "../../shared/metrics.ts";
-import { evaluateTask, taskOf, type TaskResult } from "../evaluate_task.ts";
+import { evaluateTask, figuresOf, taskOf, type TaskResult } from "../evaluate_task.ts";
 import { Group } from "../group.ts";
 import { openSavedModel } from "../../shared/saved_model.ts";
 import type { CheckpointChoice } from "../../shared/saved_run.ts";
@@ -24,7 +25,10 @@ export interface EvalRunOptions {
   readonly tasks: readonly string[];
   /** Keys of the run's configuration that are set otherwise for this evaluation. */
   readonly overrides?: Partial<
-    Pick<RunConfig, "eval_items" | "data_dir" | "engine" | "device" | "nproc_per_node" | "verbose">
+    Pick<
+      RunConfig,
+      "eval_items" | "data_dir" | "task_data" | "engine" | "device" | "nproc_per_node" | "verbose"
+    >
   >;
   onProgress?(done: number, of: number): void;
   onWarning?(sentence: string): void;
@@ -43,11 +47,12 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   for (const warning of saved.run?.checkpoint.warnings ?? []) onWarning?.(warning);
   // Weights that are no run's are read by the members themselves, as at the start of a run.
   const snapshot = saved.run === null ? null : await readSnapshot(saved.run.checkpoint);
-  const asked = { ...saved.config, ...overrides, ...overrideEngine(saved.config, overrides) };
+  const asked = evaluationConfig(saved.config, overrides);
   const names = await fittingTasks(asked, { names: options.tasks, onWarning });
   const engine = await chooseEngine(asked);
   const config = { ...asked, engine: engine.name, device: engine.device };
-  const { count, gpus } = chooseWorkers(config, engine);
+  // Batches are dealt one by one: micro-batches set no limit.
+  const { count, gpus } = chooseWorkers({ ...config, gradient_accumulation_steps: Infinity }, engine);
   const crew = await musterCrew({ count, gpus, engine: engine.name, verbose: config.verbose });
   const group = new Group({
     server: crew.server,
@@ -82,6 +87,12 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
     await crew.kill();
     throw error;
   }
+}
+
+/** A run's configuration for an evaluation; that it has none at its end says nothing about this one. */
+function evaluationConfig(saved: RunConfig, overrides: NonNullable<EvalRunOptions["overrides"]>): RunConfig {
+  const config = { ...saved, ...overrides, ...overrideEngine(saved, overrides) };
+  return { ...config, eval_items: config.eval_items || evaluationKeys.eval_items.parse(undefined) };
 }
 
 /**
@@ -129,7 +140,7 @@ async function note(path: string, { step, results }: { step: number; results: Ta
     evals.append({
       step,
       task: name,
-      metrics: Object.fromEntries(metrics.map(({ name, value }) => [name, value])),
+      metrics: figuresOf(metrics),
     });
   }
 }

@@ -9,7 +9,7 @@ import {
 } from "../../shared/metrics.ts";
 import type { RunDir } from "../../shared/run_dir.ts";
 import type { RunObserver } from "../coordinator.ts";
-import type { TaskResult } from "../evaluate_task.ts";
+import { figuresOf } from "../evaluate_task.ts";
 
 export interface RunLinesOptions {
   readonly config: Pick<RunConfig, "log_interval" | "max_iters">;
@@ -47,7 +47,7 @@ export class RunLines implements Disposable {
         observer.estimate?.(estimate);
       },
       evaluated: (result) => {
-        const metrics = valuesOf(result.task);
+        const metrics = figuresOf(result.task.metrics);
         this.#append(this.#evals, { step: result.step, task: result.task.name, metrics });
         observer.evaluated?.(result);
       },
@@ -75,12 +75,4 @@ export class RunLines implements Disposable {
     this.#evals?.[Symbol.dispose]();
     this.#metrics = this.#evals = undefined;
   }
-}
-
-function valuesOf({ metrics }: TaskResult): EvalLine["metrics"] {
-  return Object.fromEntries(metrics.flatMap(({ name, value, low, high }) => [
-    [name, value],
-    [`${name}_low`, low],
-    [`${name}_high`, high],
-  ]));
 }

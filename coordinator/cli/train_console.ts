@@ -138,8 +138,9 @@ export function describeTask({ name, metrics, shown }: TaskResult): string {
 }
 
 function describeMetric({ name, value, low, high, chance, n }: Metric): string[] {
-  const isShare = !/loss|perplexity/.test(name);
-  const show = (x: number) => isShare ? `${(100 * x).toFixed(2)} %` : x.toFixed(4);
+  const isShare = !/loss|perplexity|difference|matthews/.test(name);
+  const plain = (x: number) => x < 1e6 ? x.toFixed(4) : x.toExponential(4);
+  const show = (x: number) => isShare ? `${(100 * x).toFixed(2)} %` : plain(x);
   const rare = (x: number) => isShare && x > 0 && x < 1e-4 ? x.toExponential(1) : show(x);
   return [name, show(value), `${show(low)} … ${show(high)}`, rare(chance), String(n)];
 }

@@ -1,12 +1,25 @@
+import type { QuestionSetName } from "../data/questions/read_questions.ts";
 import { PROBE_NAMES, type ProbeName } from "../data/probes/open_probe.ts";
 import { LockstepError } from "../errors.ts";
 import { PerplexityTask } from "./perplexity.ts";
 import { ProbeTask, type ProbeTaskOptions } from "./probe_task.ts";
 import { SortTask, type SortTaskOptions } from "./sort.ts";
 import type { Task } from "./task.ts";
+import { openClassification, openTextTask } from "./text_tasks.ts";
 
-/** The tasks that `eval --tasks` knows. */
-export const TASKS = ["sort", ...PROBE_NAMES, "perplexity"] as const;
+/** The tasks that `eval --tasks` knows by their names; `classify:FILE?…` is one over a file of one's own. */
+export const TASKS = [
+  "sort",
+  ...PROBE_NAMES,
+  "perplexity",
+  "lambada",
+  "arc_easy",
+  "babi/1",
+  "babi/2",
+  "babi/5",
+  "glue/cola",
+  "glue/sst2",
+] as const;
 
 export type TaskName = typeof TASKS[number];
 
@@ -15,9 +28,13 @@ export interface TaskOptions extends SortTaskOptions, ProbeTaskOptions {
   readonly block_size: number;
   /** Needed by tasks on text. */
   readonly data_dir: string | null;
+  /** Folder of the questions of tasks that have some. */
+  readonly task_data: string | null;
 }
 
 const probe = (name: ProbeName) => (options: TaskOptions) => new ProbeTask(name, options);
+
+const text = (name: QuestionSetName) => (options: TaskOptions) => openTextTask(name, options);
 
 const OPEN: Record<TaskName, (options: TaskOptions) => Task | Promise<Task>> = {
   sort: (options) => new SortTask(options),
@@ -27,15 +44,28 @@ const OPEN: Record<TaskName, (options: TaskOptions) => Task | Promise<Task>> = {
   multiplication: probe("multiplication"),
   ioi: probe("ioi"),
   perplexity: (options) => PerplexityTask.open({ ...options, data_dir: textFolder(options) }),
+  lambada: text("lambada"),
+  arc_easy: text("arc_easy"),
+  "babi/1": text("babi/1"),
+  "babi/2": text("babi/2"),
+  "babi/5": text("babi/5"),
+  "glue/cola": text("glue/cola"),
+  "glue/sst2": text("glue/sst2"),
 };
 
-/** Opens a task by its name. Throws E_USAGE for a name that is none, E_DATA where its text is missing. */
+/**
+ * Opens a task by its name. Throws E_USAGE for a name that is none, E_DATA where its text is missing, E_TASK where the model's
+ * tokens cannot hold it.
+ */
 export async function openTask(name: string, options: TaskOptions): Promise<Task> {
   const known = TASKS.find((task) => task === name);
   if (known !== undefined) return await OPEN[known](options);
+  if (name.startsWith("classify:")) return await openClassification(name, options);
   throw new LockstepError(
     "E_USAGE",
-    `Cannot evaluate the task ${JSON.stringify(name)} as --tasks takes ${TASKS.join(", ")}`,
+    `Cannot evaluate the task ${JSON.stringify(name)} as --tasks takes ${
+      TASKS.join(", ")
+    }, or classify:FILE?…`,
   );
 }
 

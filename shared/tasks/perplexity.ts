@@ -14,9 +14,12 @@ export interface PerplexityOptions {
   readonly batch_size: number;
 }
 
+/** Parts of a window, each as long as the others, whose loss is also told apart. */
+const QUARTERS = [0, 1, 2, 3];
+
 /**
  * Loss and perplexity over the whole validation part, in consecutive windows that do not overlap; the incomplete last
- * window is left out.
+ * window is left out. The loss of each quarter of a window tells how much a longer context helps.
  */
 export class PerplexityTask implements Task {
   readonly name = "perplexity";
@@ -67,23 +70,27 @@ export class PerplexityTask implements Task {
 
   score(batch: number, output: Int32Array | Float32Array): Totals {
     const { block_size: length } = this.#options;
-    const total = { windows: this.#rows(batch), nll: 0, squares: 0 };
+    const total: Totals = { windows: this.#rows(batch) };
     for (let row = 0; row < total.windows; row++) {
-      let sum = 0;
-      for (let i = row * length; i < (row + 1) * length; i++) sum += output[i];
-      const mean = sum / length;
-      total.nll += mean;
-      total.squares += mean * mean;
+      const window = output.subarray(row * length, (row + 1) * length);
+      addLoss(total, "", mean(window));
+      for (const { quarter, from, to } of this.#quarters()) {
+        addLoss(total, ` ${quarter}`, mean(window.subarray(from, to)));
+      }
     }
     return total;
   }
 
   /** In nats a token; the intervals take windows as independent. */
-  summarize({ windows: n, nll, squares }: Totals): Metric[] {
-    const value = nll / n;
-    const { low, high } = meanInterval({ sum: nll, squares }, n);
+  summarize(total: Totals): Metric[] {
+    const loss = (name: string, suffix: string): Metric => {
+      const [n, sum] = [total.windows, total[`nll${suffix}`]];
+      const bounds = meanInterval({ sum, squares: total[`squares${suffix}`] }, n);
+      return { name, value: sum / n, ...bounds, chance: Math.log(this.#vocabSize), n };
+    };
+    const { value, low, high, n } = loss("loss", "");
     return [
-      { name: "loss", value, low, high, chance: Math.log(this.#vocabSize), n },
+      loss("loss", ""),
       {
         name: "perplexity",
         value: Math.exp(value),
@@ -92,6 +99,9 @@ export class PerplexityTask implements Task {
         chance: this.#vocabSize,
         n,
       },
+      ...this.#quarters().map(({ quarter, from, to }) =>
+        loss(`loss, tokens ${from + 1} to ${to}`, ` ${quarter}`)
+      ),
     ];
   }
 
@@ -99,9 +109,28 @@ export class PerplexityTask implements Task {
     this.#file.close();
   }
 
+  /** Positions from `from` up to, but not including, `to`; none where a window has fewer than four tokens. */
+  #quarters(): { quarter: number; from: number; to: number }[] {
+    const { block_size } = this.#options;
+    if (block_size < QUARTERS.length) return [];
+    const edge = (quarter: number) => Math.floor(quarter * block_size / QUARTERS.length);
+    return QUARTERS.map((quarter) => ({ quarter, from: edge(quarter), to: edge(quarter + 1) }));
+  }
+
   /** Windows in a batch: fewer in the last one. */
   #rows(batch: number): number {
     const { batch_size } = this.#options;
     return Math.min(batch_size, this.itemCount - batch * batch_size);
   }
+}
+
+function mean(values: Int32Array | Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
+}
+
+function addLoss(total: Totals, suffix: string, loss: number): void {
+  total[`nll${suffix}`] = (total[`nll${suffix}`] ?? 0) + loss;
+  total[`squares${suffix}`] = (total[`squares${suffix}`] ?? 0) + loss * loss;
 }

@@ -4,6 +4,8 @@ export interface GenerateRequest {
   readonly batchSize: number;
   readonly promptLength: number;
   readonly prompts: Int32Array;
+  /** By row: tokens that count, at least 1, the rest being padding; left out, all do. */
+  readonly lengths?: Int32Array;
   readonly maxNewTokens: number;
 }
 

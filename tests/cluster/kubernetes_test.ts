@@ -2,19 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { sandbox, within } from "../integration/support.ts";
-import { kubernetesTest } from "./kubernetes_support.ts";
-
-kubernetesTest(
-  "three pods train with the bits of one process, though a node and the coordinator are killed",
-  async ({ cluster, pods, replace, wholeRosters }) => {
-    assert.deepEqual([await cluster.probe(0, pods[0]), await cluster.probe(2, pods[2])], [0, 0]);
-    await replace(1);
-    await within(60_000, () => wholeRosters(1) >= 2, "pod 1 is a member again");
-    await replace(0);
-    await within(60_000, () => wholeRosters(2) >= 1, "the coordinator has its members again");
-  },
-);
+import { sandbox } from "../integration/support.ts";
 
 const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
 

@@ -158,7 +158,7 @@ zmqTest(
       await server.receive();
       const start = performance.now();
       await Promise.all([server.close(), client.close()]);
-      assert.ok(performance.now() - start < 500);
+      assert.ok(performance.now() - start < 5_000); // some milliseconds on a machine that has time
       const path = server.endpoint.slice("ipc://".length);
       assert.throws(() => Deno.statSync(path.slice(0, path.lastIndexOf("/"))), Deno.errors.NotFound);
     };

@@ -162,7 +162,7 @@ export class Program {
 
   /** Processes that it started and that live, on Linux. */
   children(): number[] {
-    return processes().filter(({ parent }) => parent === this.pid).map(({ pid }) => pid);
+    return childrenOf(this.pid);
   }
 
   async #follow(): Promise<Ended> {
@@ -193,6 +193,11 @@ export class Program {
 
 /** Why tests that look at processes are left out here, for their titles; null where they run. */
 export const NO_PROC = Deno.build.os === "linux" ? null : "needs /proc";
+
+/** Processes that a process has started and that live, on Linux. */
+export function childrenOf(parent: number): number[] {
+  return processes().filter((process) => process.parent === parent).map(({ pid }) => pid);
+}
 
 /** True while a process runs; one that has ended and waits for its parent does not. */
 export function isAlive(pid: number): boolean {

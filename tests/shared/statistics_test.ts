@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { binomialProbability, meanInterval, wilsonInterval } from "../../shared/statistics.ts";
+import {
+  binomialProbability,
+  matthews,
+  meanInterval,
+  type TwoByTwo,
+  wilsonInterval,
+} from "../../shared/statistics.ts";
+import { CounterRandom } from "../../shared/random.ts";
 
 function close(actual: number, expected: number, tolerance = 5e-5): void {
   assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} is not ${expected}`);
@@ -56,4 +63,40 @@ Deno.test("binomialProbability() adds up to 1 and gives known values", () => {
   let sum = 0;
   for (let k = 0; k <= 30; k++) sum += binomialProbability(k, { n: 30, p: 1 / 16 });
   close(sum, 1, 1e-12);
+});
+
+Deno.test("matthews() is the correlation of wanted and chosen, and 0 where one of them never changes", () => {
+  close(matthews([[6, 1], [2, 3]]).value, 0.47809, 1e-5); // (6·3 − 1·2) / √(7·5·8·4)
+  assert.equal(matthews([[5, 0], [0, 7]]).value, 1);
+  assert.equal(matthews([[0, 5], [7, 0]]).value, -1);
+  const { value, low, high } = matthews([[0, 40], [0, 60]]);
+  assert.equal(value, 0);
+  close(high, 0.196, 1e-3);
+  assert.equal(low, -high);
+  assert.deepEqual(matthews([[0, 0], [0, 0]]), { value: 0, low: -1, high: 1 });
+});
+
+/** Counts of `n` draws with the shares of `counts`. */
+function resample(counts: TwoByTwo, { random, n }: { random: CounterRandom; n: number }): TwoByTwo {
+  const [[a, b], [c]] = counts;
+  const drawn = [0, 0, 0, 0];
+  for (let i = 0; i < n; i++) {
+    const at = random.below(n, i);
+    drawn[at < a ? 0 : at < a + b ? 1 : at < a + b + c ? 2 : 3]++;
+  }
+  return [[drawn[0], drawn[1]], [drawn[2], drawn[3]]];
+}
+
+Deno.test("matthews() has the interval that a bootstrap has", () => {
+  const tables: TwoByTwo[] = [[[150, 50], [80, 220]], [[60, 20], [190, 230]], [[200, 50], [200, 50]]];
+  for (const counts of tables) {
+    const values = Array.from({ length: 1000 }, (_, i) => {
+      const random = CounterRandom.fromSeed(i, "bootstrap");
+      return matthews(resample(counts, { random, n: 500 })).value;
+    });
+    const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
+    const { low, high } = matthews(counts);
+    close((high - low) / 2, 1.96 * deviation, 0.1 * deviation * 1.96);
+  }
 });

@@ -3,9 +3,24 @@ import { about, choice, optional, text, wholeNumber } from "../kinds.ts";
 
 /** Keys of the data: which data set, where it is, how it becomes tokens. */
 export const dataKeys = {
-  dataset: choice(["sort", "text", "induction", "kv_retrieval", "copy_repeat", "multiplication", "ioi"])
+  dataset: choice([
+    "sort",
+    "text",
+    "induction",
+    "kv_retrieval",
+    "copy_repeat",
+    "multiplication",
+    "ioi",
+    "arc_easy",
+    "babi/1",
+    "babi/2",
+    "babi/5",
+    "glue/cola",
+    "glue/sst2",
+  ])
     .default("sort").register(about, {
-      help: "Data set: number sequences to sort or a probe's items, made from the seed, or a text",
+      help:
+        "Data set: number sequences to sort or a probe's items, made from the seed, a text, or questions to fine-tune on (docs/evaluation.md)",
       numerics: true,
     }),
   data: optional(text("a file, folder or URL")).default(null).register(about, {

@@ -45,6 +45,9 @@ export const runKeys = {
 
 /** Keys of what is measured while a run goes on and at its end. */
 export const evaluationKeys = {
+  task_data: optional(text("a folder")).default(null).register(about, {
+    help: "Folder of the questions of lambada, arc_easy, babi and glue (docs/evaluation.md)",
+  }),
   eval_iters: wholeNumber(1).default(20).register(about, {
     unit: "micro-batches",
     help: "Micro-batches over which a loss is estimated",

@@ -33,9 +33,9 @@ Deno.test("resolveRunConfig() takes sort-demo if nothing is named", async () => 
 for (const task of presetNames("task")) {
   for (const model of presetNames("model")) {
     Deno.test(`resolveRunConfig() composes ${task} with ${model}`, async () => {
-      const own = (await resolve(`${task} --data=x`)).config;
-      const { config, given } = await resolve(`${task} --data=x --model=${model}`);
-      assert.deepEqual([...given], ["data", "model"]);
+      const own = (await resolve(`${task} --data=x --task_data=x`)).config;
+      const { config, given } = await resolve(`${task} --data=x --task_data=x --model=${model}`);
+      assert.deepEqual([...given], ["data", "task_data", "model"]);
       assert.equal(config.n_layer, model.includes("8l") ? 8 : 6);
       assert.equal(config.attention, model.startsWith("reflex") ? "reflex" : "causal");
       assert.equal(config.block_size, own.block_size);
@@ -112,7 +112,8 @@ const refusals: [string, string, "E_PRESET" | "E_CONFIG" | "E_USAGE" | "E_MODEL"
     "an unknown preset",
     "sort-dmo",
     "E_PRESET",
-    "Cannot load the task preset sort-dmo as there are sort-demo, sort-100, kv-retrieval, shakespeare-char, moby-dick: " +
+    "Cannot load the task preset sort-dmo as there are sort-demo, sort-100, kv-retrieval, shakespeare-char, moby-dick, arc-easy, " +
+    "babi, cola, sst2: " +
     "the nearest known is sort-demo",
   ],
   [

@@ -103,6 +103,7 @@ Deno.test("prepareText() opens as a data set, and what was torn or changed later
     const options = {
       dataset: "text",
       data_dir: path("out"),
+      task_data: null,
       sort: { length: 16, values: 16 },
       probe: { length: 4, values: 8 },
       seed: 1,

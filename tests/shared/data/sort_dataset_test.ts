@@ -8,6 +8,7 @@ import { LockstepError } from "../../../shared/errors.ts";
 const OPTIONS = {
   dataset: "sort",
   data_dir: null,
+  task_data: null,
   sort: { length: 5, values: 7 },
   probe: { length: 4, values: 8 },
   seed: 1337,

@@ -9,6 +9,7 @@ import { sha256 } from "../../../shared/hash.ts";
 const OPTIONS = {
   dataset: "text",
   sort: { length: 16, values: 16 },
+  task_data: null,
   probe: { length: 4, values: 8 },
   seed: 1337,
   block_size: 8,

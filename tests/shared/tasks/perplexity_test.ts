@@ -14,6 +14,7 @@ const OPTIONS = {
   probe: { length: 4, values: 8 },
   seed: 1,
   eval_items: 10,
+  task_data: null,
   batch_size: 3,
   block_size: 4,
 };
@@ -57,12 +58,15 @@ Deno.test("PerplexityTask cuts the validation part as exact_loss of the baseline
 
     let expected = 0;
     for (let i = 0; i < 20; i++) expected += tokens[i] / 8 + tokens[i + 1] / 64;
-    const [loss, perplexity] = task.summarize(evaluate(task));
+    const [loss, perplexity, ...quarters] = task.summarize(evaluate(task));
     assert.ok(Math.abs(loss.value - expected / 20) < 1e-12);
     assert.equal(loss.n, 5);
     assert.equal(loss.chance, Math.log(50_257));
     assert.ok(loss.low < loss.value && loss.value < loss.high);
     assert.equal(perplexity.value, Math.exp(loss.value));
+    assert.deepEqual(quarters.map(({ name }) => name), [1, 2, 3, 4].map((i) => `loss, tokens ${i} to ${i}`));
+    const third = [2, 6, 10, 14, 18].reduce((sum, i) => sum + tokens[i] / 8 + tokens[i + 1] / 64, 0);
+    assert.ok(Math.abs(quarters[2].value - third / 5) < 1e-12);
     task.close();
   });
 });

@@ -141,7 +141,7 @@ Deno.test("SortTask.show() marks the wrong places", () => {
 });
 
 Deno.test("openTask() refuses an unknown task and a text task without text", async () => {
-  const options = { ...OPTIONS, block_size: 12, data_dir: null };
+  const options = { ...OPTIONS, block_size: 12, data_dir: null, task_data: null };
   assert.equal((await openTask("sort", options)).itemCount, 50);
   await assert.rejects(openTask("sorting", options), /"sorting" as --tasks takes sort, induction/);
   await assert.rejects(openTask("perplexity", options), /--data_dir/);
