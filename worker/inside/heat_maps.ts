@@ -12,6 +12,8 @@ const CELL = 14;
 const labelRoom = (labels: readonly string[]) =>
   Math.min(90, 12 + 5.5 * Math.max(...labels.map((label) => label.length)));
 const TITLE = 22;
+/** Width of a letter of a title. */
+const TITLE_LETTER = 6.5;
 const GAP = 18;
 
 /**
@@ -24,7 +26,9 @@ export function drawHeatMaps(maps: readonly HeatMap[], { perRow }: { perRow: num
     0,
   );
   const room = labelRoom(maps.flatMap(({ rows, columns }) => [...rows, ...columns]));
-  const width = room + GAP + CELL * Math.max(...maps.map(({ columns }) => columns.length));
+  const widest = ({ title, columns }: HeatMap) =>
+    Math.max(CELL * columns.length, TITLE_LETTER * title.length);
+  const width = room + GAP + Math.max(...maps.map(widest));
   const height = TITLE + room + GAP + CELL * Math.max(...maps.map(({ rows }) => rows.length));
   const drawn = maps.map((map, i) => {
     const [x, y] = [(i % perRow) * width, Math.floor(i / perRow) * height];
