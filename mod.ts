@@ -8,6 +8,7 @@ import type { EvaluatedRun } from "./coordinator/cli/eval_run.ts";
 import type { TrainObserver } from "./coordinator/cli/train_observer.ts";
 import type { TrainedRun } from "./coordinator/cli/train_run.ts";
 import type { RunConfig } from "./shared/config/run_config.ts";
+import type { Exported, ExportOptions } from "./worker/export/export_model.ts";
 import type { GenerateOptions } from "./worker/generate_from_run.ts";
 import type { LoadOptions } from "./worker/load_checkpoint.ts";
 import type { LoadedCheckpoint, LoadedParameter } from "./worker/loaded_checkpoint.ts";
@@ -15,6 +16,8 @@ import type { LoadedCheckpoint, LoadedParameter } from "./worker/loaded_checkpoi
 export { type ErrorCode, LockstepError } from "./shared/errors.ts";
 export type {
   EvaluatedRun,
+  Exported,
+  ExportOptions,
   GenerateOptions,
   LoadedCheckpoint,
   LoadedParameter,
@@ -132,7 +135,8 @@ export async function* generate(
 
 /**
  * Opens a checkpoint, verified to the last byte: its parameters by name, its logits, and {@link generate} from it. `path`
- * is the folder of a run, of which the newest is taken unless `checkpoint` says otherwise, or `…/checkpoints/step-N`.
+ * is the folder of a run, of which the newest is taken unless `checkpoint` says otherwise, or `…/checkpoints/step-N`, or
+ * weights from elsewhere (docs/weights.md).
  * Rejects with E_OUT_DIR, E_NO_CHECKPOINT or E_CHECKPOINT_CORRUPT where there is none to load.
  *
  * @example
@@ -155,6 +159,23 @@ export async function* generate(
 export async function loadCheckpoint(path: string, options: LoadOptions = {}): Promise<LoadedCheckpoint> {
   const { loadCheckpoint } = await import("./worker/load_checkpoint.ts");
   return await loadCheckpoint(path, options);
+}
+
+/**
+ * Writes a trained model in the format of another program: `hf`, `nanogpt`, `onnx`, `tfjs` or `web`. `path` is what
+ * {@link loadCheckpoint} takes; `out` a new folder. Rejects with E_MODEL, naming the variant, where the format cannot hold it.
+ *
+ * @example
+ * ```ts ignore
+ * import { exportModel } from "./mod.ts";
+ *
+ * const { files } = await exportModel("out/shakespeare-char", { format: "onnx", out: "model" });
+ * console.log(files.map(({ name }) => name));
+ * ```
+ */
+export async function exportModel(path: string, options: ExportOptions): Promise<Exported> {
+  const { exportModel } = await import("./worker/export/export_model.ts");
+  return await exportModel(path, options);
 }
 
 if (import.meta.main) {

@@ -13,6 +13,7 @@ const EXIT_BY_CODE = {
   E_TOKEN: EXIT.failure,
   E_PICKLE: EXIT.failure,
   E_WEIGHTS: EXIT.failure,
+  E_EXPORT: EXIT.failure,
   E_UNSUPPORTED_OP: EXIT.failure,
   E_GRAPH: EXIT.failure,
   E_ENGINE: EXIT.failure,

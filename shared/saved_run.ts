@@ -46,6 +46,16 @@ export function readSavedConfig(path: string): Promise<RunConfig> {
   return readConfig(locate(path).dir);
 }
 
+/** Whether `path` is a run's folder or one of its checkpoints, to judge by the config.toml of the run. */
+export async function isSavedRun(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(locate(path).dir.config)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  }
+}
+
 async function readConfig(dir: RunDir): Promise<RunConfig> {
   const source = dir.config;
   return parseRunConfig(readToml(await readText(dir), { source }), { source });

@@ -32,3 +32,8 @@ function casesIn(folder: string): string[] {
     .filter((path) => existsSync(join(path, "config.json")) && existsSync(join(path, "trajectory.json")))
     .sort();
 }
+
+/** The directory of a GPT-2 as transformers writes it, with logits and a greedy continuation: `idx`, `logits`, `greedy`. */
+export function hfFixture(name: "hf-gpt2-tiny" | "hf-gpt2-erf"): string {
+  return fileURLToPath(new URL(`./hf_fixtures/${name}`, import.meta.url));
+}

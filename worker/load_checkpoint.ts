@@ -1,11 +1,10 @@
-import { join } from "node:path";
 import { readManifest } from "../shared/checkpoint/manifest.ts";
 import { modelConfig } from "../shared/config/model_config.ts";
 import type { RunConfig } from "../shared/config/run_config.ts";
-import { openPrompts } from "../shared/data/prompts/open_prompts.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { RunDir } from "../shared/run_dir.ts";
-import { type CheckpointChoice, openSavedRun } from "../shared/saved_run.ts";
+import { openSavedModel } from "../shared/saved_model.ts";
+import type { CheckpointChoice } from "../shared/saved_run.ts";
 import { Arena } from "./arena.ts";
 import { chooseEngine } from "./engines/choose_engine.ts";
 import { overrideEngine } from "./engines/decide_engine.ts";
@@ -29,30 +28,31 @@ export interface LoadOptions {
 
 /**
  * Opens a checkpoint to compute with: the newest of the run in the folder `path`, or the one of a folder
- * `checkpoints/step-…` in it. Every byte is verified; a damaged newest one is passed over, and `warnings` says so.
+ * `checkpoints/step-…` in it. Every byte is verified; a damaged newest one is passed over, and `warnings` says so. Or
+ * weights from elsewhere, a folder of transformers or nanoGPT or a name such as gpt2, which have taken 0 steps.
  *
  * Throws E_OUT_DIR if there is no run, E_NO_CHECKPOINT or E_CHECKPOINT_CORRUPT if it has none to load, E_CONFIG_HASH if
  * the run's own model has changed since, E_ENGINE for an engine that is not there.
  */
 export async function loadCheckpoint(path: string, options: LoadOptions = {}): Promise<LoadedCheckpoint> {
-  const { dir, config: saved, checkpoint } = await openSavedRun(path, options.checkpoint);
+  const { run, config: saved, weights, openPrompts } = await openSavedModel(path, options.checkpoint);
   const config = {
     ...saved,
     ...overrideEngine(saved, options),
     data_dir: options.dataDir ?? saved.data_dir,
   };
   const model = await loadModel(modelConfig(config), config.model);
-  if (config.model !== null) await checkModule(dir, model);
+  if (run !== null && config.model !== null) await checkModule(run.dir, model);
   const arena = Arena.create({ parameters: model.size });
   const parameters = arena.region("parameters");
-  await loadWeights(model, parameters.view, join(checkpoint.path, "model.safetensors"));
+  await loadWeights(model, parameters.view, weights);
   const memory = { kernels: await loadKernels(arena), parameters, slice: null, version: () => 0 };
   const { name, device } = await chooseEngine(config);
   const engine = await openEngine(name, { model, memory, device, threads: config.threads });
   return new LoadedCheckpoint({
-    step: checkpoint.step,
-    valLoss: checkpoint.state.val_loss,
-    warnings: checkpoint.warnings,
+    step: run?.checkpoint.step ?? 0,
+    valLoss: run?.checkpoint.state.val_loss ?? null,
+    warnings: run?.checkpoint.warnings ?? [],
     config,
     model,
     engine,

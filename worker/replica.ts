@@ -51,12 +51,14 @@ export class Replica implements Disposable {
     return new Replica(config, model, state, await compileKernels({ shared: state.shared }));
   }
 
-  /** The start of a run: weights from the seed, or from the file that `init_from` names; no moments. */
+  /** The start of a run: weights from the seed, or those that `init_from` names; no moments. */
   async initialize(init_from = this.config.init_from): Promise<void> {
     const { seed } = this.config;
     const parameters = this.state.region("parameters").view;
-    if (init_from === "scratch" || init_from === "resume") initialize(this.model, parameters, seed);
-    else await loadWeights(this.model, parameters, init_from);
+    initialize(this.model, parameters, seed);
+    if (init_from !== "scratch" && init_from !== "resume") {
+      await loadWeights(this.model, parameters, init_from, { resize: true });
+    }
     this.written();
   }
 

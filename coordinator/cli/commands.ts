@@ -43,6 +43,11 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: () => import("./inspect.ts"),
   },
   {
+    name: "export",
+    summary: "Write a trained model in the format of another program",
+    load: () => import("./export.ts"),
+  },
+  {
     name: "doctor",
     summary: "Look at all that a run needs, before it starts",
     load: () => import("./doctor.ts"),

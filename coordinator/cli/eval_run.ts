@@ -9,7 +9,8 @@ import { LockstepError } from "../../shared/errors.ts";
 import { openEvals } from "../../shared/metrics.ts";
 import { evaluateTask, figuresOf, taskOf, type TaskResult } from "../evaluate_task.ts";
 import { Group } from "../group.ts";
-import { type CheckpointChoice, openSavedRun } from "../../shared/saved_run.ts";
+import { openSavedModel } from "../../shared/saved_model.ts";
+import type { CheckpointChoice } from "../../shared/saved_run.ts";
 import { openTask, TASKS } from "../../shared/tasks/open_task.ts";
 import type { Task } from "../../shared/tasks/task.ts";
 import { readSnapshot } from "../checkpoints.ts";
@@ -17,7 +18,7 @@ import { chooseWorkers } from "./choose_workers.ts";
 import { musterCrew } from "./crew.ts";
 
 export interface EvalRunOptions {
-  /** The run's folder. */
+  /** The run's folder, or weights: what `openSavedModel` takes. */
   readonly run: string;
   readonly checkpoint?: CheckpointChoice;
   /** Tasks by name; none is the run's own. */
@@ -39,12 +40,13 @@ export interface EvaluatedRun {
   readonly results: TaskResult[];
 }
 
-/** Has workers evaluate tasks with a run's weights, and notes the figures in its eval.jsonl. */
+/** Has workers evaluate tasks with a run's weights, and notes the figures in its eval.jsonl; or with weights that are no run's. */
 export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const { run, checkpoint, overrides = {}, onProgress, onWarning } = options;
-  const saved = await openSavedRun(run, checkpoint);
-  for (const warning of saved.checkpoint.warnings) onWarning?.(warning);
-  const snapshot = await readSnapshot(saved.checkpoint);
+  const saved = await openSavedModel(run, checkpoint);
+  for (const warning of saved.run?.checkpoint.warnings ?? []) onWarning?.(warning);
+  // Weights that are no run's are read by the members themselves, as at the start of a run.
+  const snapshot = saved.run === null ? null : await readSnapshot(saved.run.checkpoint);
   const asked = evaluationConfig(saved.config, overrides);
   const names = await fittingTasks(asked, { names: options.tasks, onWarning });
   const engine = await chooseEngine(asked);
@@ -63,7 +65,7 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
     minMembers: 1,
     maxMembers: count,
     inProcess: crew.inProcess,
-    position: { step: snapshot.step, stateHash: snapshot.stateHash },
+    position: { step: snapshot?.step ?? 0, stateHash: snapshot?.stateHash ?? null },
     decided: null,
     restore: () => Promise.resolve(snapshot),
     note: () => {}, // an evaluation leaves no log
@@ -77,8 +79,9 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
     }
     group.drain();
     await crew.finish();
-    await note(saved.dir.evals, { step: snapshot.step, results });
-    return { run, step: snapshot.step, results };
+    const step = snapshot?.step ?? 0;
+    if (saved.run !== null) await note(saved.run.dir.evals, { step, results });
+    return { run, step, results };
   } catch (error) {
     group.close();
     await crew.kill();

@@ -1,16 +1,26 @@
-import { about, truth } from "../../shared/config/kinds.ts";
+import { about, optional, text, truth } from "../../shared/config/kinds.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { type CheckpointReport, inspectRun, type RunReport } from "../inspection.ts";
 import { type LedgerReport, reportLedger } from "../ledger_report.ts";
 import { defineCommand } from "./command.ts";
+import { showAttention, showMixing } from "./inspect_inside.ts";
 
 /** `inspect`: shows what a run's directory holds and verifies its checkpoints; exit status 1 if one is damaged. */
 export const command = defineCommand({
   summary: "Show what a run holds and verify its checkpoints",
-  usage: "RUN [--ledger] [--json]",
+  usage: "RUN [--ledger | --attention=PROMPT | --mixing] [--svg=FILE] [--json]",
   options: {
     ledger: truth().default(false).register(about, {
       help: "Whether to prove by the ledger that each sample was used once",
+    }),
+    attention: optional(text("a prompt")).default(null).register(about, {
+      help: "Show what each head looks at in this prompt",
+    }),
+    mixing: truth().default(false).register(about, {
+      help: "Whether to show what the learned combinations of layers became",
+    }),
+    svg: optional(text("a file")).default(null).register(about, {
+      help: "File for a picture of attention or mixing",
     }),
     json: truth().default(false).register(about, { help: "Whether to print one line of JSON" }),
   },
@@ -24,6 +34,11 @@ export const command = defineCommand({
       );
     }
     if (options.ledger) return await inspectLedger(path, options.json);
+    if (options.attention !== null || options.mixing) {
+      if (options.attention !== null) await showAttention(path, options.attention, options);
+      else await showMixing(path, options);
+      return 0;
+    }
     const report = await inspectRun(path);
     console.log(options.json ? JSON.stringify(report) : printReport(report));
     return report.checkpoints.some(({ problem }) => problem !== null) ? EXIT.failure : 0;

@@ -2,6 +2,7 @@ import { readOverrides } from "../../shared/config/overrides.ts";
 import { type ResolvedConfig, resolveRunConfig } from "../../shared/config/resolve_run_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { clearFalseStart, findRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
+import { adoptWeights } from "./adopt_weights.ts";
 import { type Environment, type Launch, readLaunch } from "../launch/environment.ts";
 
 /** What a command line means where it is given. */
@@ -21,7 +22,8 @@ export interface ResolveTrainOptions {
 /**
  * What `train WORDS` means: where no word decides how it is launched, the launcher's environment does. A resumed run goes on
  * with the configuration it was started with; keys of the command line stand above it. `--init_from=auto` becomes `resume`
- * where there is a run to resume, else `scratch`; a job that its launcher starts again resumes too.
+ * where there is a run to resume, else `scratch`; a job that its launcher starts again resumes too. Weights to start from bring
+ * their model along: see `adoptWeights`.
  */
 export async function resolveTrainConfig(
   words: readonly string[],
@@ -36,7 +38,8 @@ export async function resolveTrainConfig(
   const run = await runToResume(config, { preset, restarts, onlyLooks });
   if (run === null) {
     const init_from = config.init_from === "auto" ? "scratch" : config.init_from;
-    return { ...first, config: { ...config, init_from }, launcher };
+    const adopted = await adoptWeights({ ...config, init_from }, first);
+    return { ...first, config: adopted.config, notes: [...first.notes, ...adopted.notes], launcher };
   }
   const { overrides } = readOverrides(words, otherNames);
   const names = new Set(overrides.map(({ name }) => name));

@@ -1,7 +1,7 @@
 import { systemKeys } from "../../shared/config/keys/system.ts";
 import { about, optional, text, truth, wholeNumber, wordOr } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
-import { readSavedConfig } from "../../shared/saved_run.ts";
+import { readModelConfig } from "../../shared/saved_model.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { overrideEngine } from "../../worker/engines/decide_engine.ts";
 import { generateText } from "../../worker/generate_text.ts";
@@ -76,7 +76,7 @@ export const command = defineCommand({
         `Cannot sample as the folder of one run is required, such as out/sort-demo: given are ${words.length}`,
       );
     }
-    const { name, device } = await chooseEngine(overrideEngine(await readSavedConfig(path), {
+    const { name, device } = await chooseEngine(overrideEngine(await readModelConfig(path), {
       engine: options.engine ?? undefined,
       device: options.device ?? undefined,
     }));

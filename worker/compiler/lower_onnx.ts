@@ -8,6 +8,8 @@ export interface LowerOptions {
    * product with a one-hot matrix.
    */
   readonly scatterAdd: boolean;
+  /** Whether only operators of the ONNX standard may be used, for programs that others run. Default: false. */
+  readonly portable?: boolean;
 }
 
 /** Collects ONNX nodes and constants; equal constants are stored once. */
@@ -188,7 +190,9 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
       { axis: -1 },
     );
     const flat = to.emit("Reshape", [x, to.int64([rows, -1])]);
-    const sum = to.emit("FusedMatMul", [hot, flat], { transA: 1, transB: 0, alpha: { float: 1 } }, MICROSOFT);
+    const sum = to.options.portable
+      ? to.emit("MatMul", [to.emit("Transpose", [hot], { perm: [1, 0] }), flat])
+      : to.emit("FusedMatMul", [hot, flat], { transA: 1, transB: 0, alpha: { float: 1 } }, MICROSOFT);
     to.emitFor(node, "Reshape", [sum, to.int64(shape)]);
   },
   oneHot: (to, node, [indices]) => {
@@ -203,6 +207,7 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
   matMul: (to, node, inputs) => {
     const { transposeA, transposeB, alpha } = node.attrs;
     if (!transposeA && !transposeB && alpha === 1) return to.emitFor(node, "MatMul", inputs);
+    if (to.options.portable) return standardMatMul(to, node, inputs);
     const attributes = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: alpha } };
     to.emitFor(node, "FusedMatMul", inputs, attributes, MICROSOFT);
   },
@@ -227,6 +232,19 @@ const RULES: { readonly [K in Op]: Rule<K> } = {
       attributes: { axis: -1, epsilon: { float: node.attrs.epsilon } },
     });
   },
+};
+
+/** A product whose transposes and factor are nodes of their own; those of constants are computed once, when it is loaded. */
+const standardMatMul: Rule<"matMul"> = (to, node, [a, b]) => {
+  const { transposeA, transposeB, alpha } = node.attrs;
+  const turned = (x: string, rank: number) => {
+    const axes = Array.from({ length: rank }, (_, axis) => axis);
+    return to.emit("Transpose", [x], { perm: [...axes.slice(0, -2), rank - 1, rank - 2] });
+  };
+  const [rankA, rankB] = node.inputs.map((id) => to.type(id).shape.length);
+  const product = [transposeA ? turned(a, rankA) : a, transposeB ? turned(b, rankB) : b];
+  if (alpha === 1) return to.emitFor(node, "MatMul", product);
+  to.emitFor(node, "Mul", [to.emit("MatMul", product), to.constant("float32", [], [alpha])]);
 };
 
 const INT64 = 7;

@@ -41,7 +41,8 @@ export interface OnnxTensor {
   readonly name: string;
   readonly dtype: OnnxDType;
   readonly shape: readonly number[];
-  readonly data: readonly number[];
+  /** Weights are taken as they are, small constants as numbers. */
+  readonly data: readonly number[] | Float32Array<ArrayBuffer>;
 }
 
 export type OnnxAttribute =
@@ -123,7 +124,8 @@ function tensor({ name, dtype, shape, data }: OnnxTensor) {
   return { name, dims: shape, data_type: ONNX_DTYPE[dtype], raw_data: rawData(dtype, data) };
 }
 
-function rawData(dtype: OnnxDType, data: readonly number[]): Uint8Array {
+function rawData(dtype: OnnxDType, data: OnnxTensor["data"]): Uint8Array {
+  if (data instanceof Float32Array) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   switch (dtype) {
     case "float32":
       return new Uint8Array(Float32Array.from(data).buffer);

@@ -21,7 +21,7 @@ export interface DropoutSite {
 export type MaskSource = (site: DropoutSite) => tf.Tensor;
 
 /** Evaluation: no dropout, causal attention, positions from 0. */
-const PLAIN: ModelContext = {
+export const PLAIN: ModelContext = {
   dropout: (x) => x,
   attention: (q, k, v) => attention(q, k, v),
   positions: (embedding, length) => tf.slice(embedding, [0, 0], [length, -1]),

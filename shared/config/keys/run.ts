@@ -1,12 +1,15 @@
+import { GPT2_NAMES } from "../../gpt2_names.ts";
 import { duration } from "../duration.ts";
 import { about, optional, path, text, truth, wholeNumber, wordOr } from "../kinds.ts";
 
 /** Keys of a run: where it starts, where it writes, what it keeps and prints. */
 export const runKeys = {
-  init_from: wordOr(["scratch", "resume", "auto"], path("weights")).default("scratch").register(about, {
-    help:
-      "Start from new weights, from out_dir's newest checkpoint, from either as there is one (auto), or from weights in safetensors",
-  }),
+  init_from: wordOr(["scratch", "resume", "auto", ...GPT2_NAMES], path("weights")).default("scratch")
+    .register(about, {
+      help:
+        "Start from new weights, from out_dir's newest checkpoint, from either as there is one (auto), or from weights: of " +
+        "GPT-2, a run, transformers or nanoGPT (docs/weights.md)",
+    }),
   out_dir: optional(text("a folder")).default(null).register(about, {
     help: "The run's folder; none is out/PRESET, or the next free out/PRESET-2 …",
   }),

@@ -9,8 +9,9 @@ import { f32, i32, runGraph } from "./run_graph.ts";
 
 async function assertExample<K extends Op>(op: K, example: OpExample<K>): Promise<void> {
   const feeds = Object.fromEntries(example.inputs.map((value, i) => [`in${i}`, value]));
-  for (const scatterAdd of [true, false]) {
-    const results = await runGraph(graphOf(op, example), feeds, { scatterAdd });
+  const portable = { scatterAdd: false, portable: true };
+  for (const options of [{ scatterAdd: true }, { scatterAdd: false }, portable]) {
+    const results = await runGraph(graphOf(op, example), feeds, options);
     example.outputs.forEach((value, i) => assertClose(results[`out${i}`], value));
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type NamedTensor, writeTensors } from "../../../shared/checkpoint/safetensors.ts";
 import type { Model } from "../../../worker/model/load_model.ts";
-import { findWeights, loadWeights } from "../../../worker/model/load_weights.ts";
+import { loadWeights } from "../../../worker/model/load_weights.ts";
 import { inTempDir } from "../../shared/temp_dir.ts";
 import { fillMixed, tinyConfig, tinyModel } from "../tiny_model.ts";
 
@@ -66,19 +66,6 @@ for (const [title, { change, sentence }] of Object.entries(REFUSED)) {
       await assert.rejects(load(), { code: "E_WEIGHTS", message: sentence });
     }));
 }
-
-Deno.test("findWeights() takes a file or a folder with model.safetensors, and refuses anything else", () =>
-  inTempDir(async (dir) => {
-    const refusal = {
-      code: "E_WEIGHTS",
-      message: /^Cannot load weights from .*: it must be a safetensors file, /,
-    };
-    await assert.rejects(findWeights(dir), refusal);
-    await assert.rejects(findWeights(join(dir, "missing")), refusal);
-    const file = join(dir, "model.safetensors");
-    await writeTensors(file, []);
-    assert.deepEqual([await findWeights(file), await findWeights(dir)], [file, file]);
-  }));
 
 Deno.test("loadWeights() refuses a pickle by its name, and says what to do", async () => {
   const model = await tinyModel(tinyConfig());

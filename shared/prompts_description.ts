@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import { z } from "zod";
+import { dataKeys } from "./config/keys/data.ts";
+import type { RunConfig } from "./config/run_config.ts";
+import { IdPrompts } from "./data/prompts/id_prompts.ts";
+import { openPrompts } from "./data/prompts/open_prompts.ts";
+import { isProbe } from "./data/probes/open_probe.ts";
+import type { Prompts } from "./data/prompts/prompts.ts";
+import { TextPrompts } from "./data/prompts/text_prompts.ts";
+import { openTextTokenizer } from "./data/tokenizers/open_text_tokenizer.ts";
+import { openTokenizer } from "./data/tokenizers/open_tokenizer.ts";
+import { type TokenizerMeta, TOKENIZERS } from "./data/tokenizers/tokenizer.ts";
+import { LockstepError } from "./errors.ts";
+
+const schema = z.object({
+  dataset: dataKeys.dataset.unwrap(),
+  /** Of a text. */
+  tokenizer: z.object({
+    tokenizer: z.enum(TOKENIZERS),
+    vocab_size: z.int().min(1),
+    chars: z.string().optional(),
+  }).optional(),
+  sort: dataKeys.sort.optional(),
+  probe: dataKeys.probe.optional(),
+});
+
+/** What a model's tokens mean: the part `lockstep` of the config.json that `export` writes. */
+export type PromptsDescription = z.infer<typeof schema>;
+
+/** Describes the tokens of a run. Throws E_DATA where its text's tokenizer is not there. */
+export async function describePrompts(
+  { dataset, data_dir, sort, probe }: RunConfig,
+): Promise<PromptsDescription> {
+  if (dataset === "sort") return { dataset, sort };
+  if (isProbe(dataset)) return { dataset, probe };
+  return { dataset, tokenizer: (await openTextTokenizer(data_dir)).meta() };
+}
+
+/**
+ * What the tokens of the weights in `folder` mean; `vocabSize` is their model's. Null where nothing says so: GPT-2's are
+ * known by their number and vocab.json. Throws E_WEIGHTS for a damaged description.
+ */
+export async function describeWeights(folder: string, vocabSize: number): Promise<PromptsDescription | null> {
+  const described = await readDescription(join(folder, "config.json"));
+  if (described !== null) return described;
+  const isGpt2 = vocabSize >= GPT2.vocab_size && await hasGpt2Vocabulary(folder);
+  return isGpt2 ? { dataset: "text", tokenizer: GPT2 } : null;
+}
+
+/** Prompts of what a description describes, token ids for null; `vocabSize` is the model's. */
+export async function openDescribedPrompts(
+  description: PromptsDescription | null,
+  vocabSize: number,
+): Promise<Prompts> {
+  if (description === null) return new IdPrompts(vocabSize);
+  const { dataset, tokenizer, sort, probe } = description;
+  if (tokenizer !== undefined) return new TextPrompts(await openTokenizer(tokenizer));
+  const shapes = { sort: dataKeys.sort.parse(sort ?? {}), probe: dataKeys.probe.parse(probe ?? {}) };
+  return await openPrompts({ dataset, ...shapes, data_dir: null, vocab_size: vocabSize });
+}
+
+async function readDescription(path: string): Promise<PromptsDescription | null> {
+  const config: unknown = JSON.parse(await Deno.readTextFile(path));
+  if (typeof config !== "object" || config === null || !("lockstep" in config)) return null;
+  const parsed = schema.safeParse(config.lockstep);
+  if (parsed.success) return parsed.data;
+  const [{ path: field, message }] = parsed.error.issues;
+  throw new LockstepError(
+    "E_WEIGHTS",
+    `Cannot read ${path} as its "lockstep.${field.join(".")}" is wrong: ${message}`,
+  );
+}
+
+const GPT2: TokenizerMeta = { tokenizer: "gpt2", vocab_size: 50_257 };
+
+/** A module whose package is fetched when it is first used: Deno fetches at start what `import` names literally. */
+const VOCABULARY = new URL("./data/tokenizers/gpt2_vocabulary.ts", import.meta.url).href;
+
+async function hasGpt2Vocabulary(folder: string): Promise<boolean> {
+  const text = await Deno.readTextFile(join(folder, "vocab.json")).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  });
+  if (text === null) return true;
+  const { gpt2Vocabulary }: typeof import("./data/tokenizers/gpt2_vocabulary.ts") = await import(VOCABULARY);
+  const ids = new Map<string, unknown>(Object.entries(JSON.parse(text)));
+  return gpt2Vocabulary().tokens.every((token, id) => ids.get(token) === id);
+}
