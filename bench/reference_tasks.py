@@ -1,6 +1,6 @@
 """Scores LAMBADA, ARC-Easy, CoLA and SST-2 with transformers' GPT-2, item by item: what Lockstep's tasks are held against.
 
-    python bench/reference_tasks.py DATA_DIRECTORY > tests/fixtures/reference_tasks.json
+    python bench/reference_tasks.py DATA_DIRECTORY > tests/worker/reference_tasks.json
 
 DATA_DIRECTORY holds the files that docs/evaluation.md lists. The model reads UTF-8 bytes; its weights are a formula, which the
 test computes too. 100 items a task, spread evenly over its file. Needs torch and transformers.

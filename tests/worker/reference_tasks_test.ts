@@ -12,7 +12,7 @@ import { open } from "../../worker/engines/onnx.ts";
 import { Evaluator } from "../../worker/evaluator.ts";
 import { inTempDir } from "../shared/temp_dir.ts";
 import { withRig } from "./engines/rig.ts";
-import reference from "../fixtures/reference_tasks.json" with { type: "json" };
+import reference from "./reference_tasks.json" with { type: "json" };
 import { tinyConfig, tinyModel } from "./tiny_model.ts";
 import { writeTinyText } from "./tiny_run.ts";
 

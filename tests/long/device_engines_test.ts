@@ -1,0 +1,3 @@
+import { deviceEngineTests } from "../worker/engines/device_engine_tests.ts";
+
+deviceEngineTests("all");
