@@ -6,7 +6,7 @@
  */
 import { join, meeting } from "../coordinator/chaos/elastic.ts";
 import { pause } from "../coordinator/chaos/pause.ts";
-import { signal } from "../coordinator/chaos/processes.ts";
+import { sendSignal } from "../shared/send_signal.ts";
 import type { Program } from "../coordinator/chaos/program.ts";
 import { Scenario } from "../coordinator/chaos/scenario.ts";
 
@@ -35,7 +35,7 @@ console.log(`${RUN.join(" ")}, ${WORKERS} workers: a step takes ${stepMs.toFixed
 
 await measure("worker killed → next step", times, async () => {
   const pid = await scenario.worker("worker-1");
-  return await standstill(() => signal(pid, "SIGKILL"));
+  return await standstill(() => sendSignal(pid, "SIGKILL"));
 });
 await measure("coordinator started again → next step", Math.ceil(times / 2), async () => {
   run.kill("SIGKILL");
@@ -64,8 +64,8 @@ console.log(
 );
 await measure("worker stopped → next step", Math.ceil(times / 5), async () => {
   const pid = await scenario.worker("worker-1");
-  const took = await standstill(() => signal(pid, "SIGSTOP"));
-  signal(pid, "SIGCONT");
+  const took = await standstill(() => sendSignal(pid, "SIGSTOP"));
+  sendSignal(pid, "SIGCONT");
   return took;
 });
 

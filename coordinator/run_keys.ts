@@ -1,5 +1,6 @@
 import { join, normalize } from "node:path";
 import { LockstepError } from "../shared/errors.ts";
+import { isThere } from "../shared/files.ts";
 import { readCoordinatorKeys, readMemberKeys, writeKeyFiles } from "../shared/key_files.ts";
 import { makeRunKeys, type RunKeys } from "../shared/keys.ts";
 
@@ -10,7 +11,7 @@ import { makeRunKeys, type RunKeys } from "../shared/keys.ts";
 export async function runKeys(dir: string, given: string | null): Promise<RunKeys> {
   const own = join(dir, "keys");
   if (given !== null && normalize(given) !== normalize(own)) return await readRunKeys(given);
-  if (!await exists(own)) {
+  if (!await isThere(own)) {
     const keys = makeRunKeys();
     await writeKeyFiles(own, keys);
     return keys;
@@ -20,7 +21,7 @@ export async function runKeys(dir: string, given: string | null): Promise<RunKey
 
 /** All keys of a run, of a folder. Throws E_KEY for files that are missing, damaged, or others' to read. */
 export async function readRunKeys(folder: string): Promise<RunKeys> {
-  if (!await exists(folder)) {
+  if (!await isThere(folder)) {
     throw new LockstepError(
       "E_KEY",
       `Cannot read keys from ${folder} as it is not there: make some with lockstep keygen`,
@@ -32,8 +33,4 @@ export async function readRunKeys(folder: string): Promise<RunKeys> {
     readMemberKeys(folder, "admin"),
   ]);
   return { coordinator, worker, admin };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }

@@ -45,6 +45,11 @@ export const disk: Disk = {
 /** Pieces handed to the file system: what is written in one call is copied once, so this bounds the copy. */
 const PIECE_BYTES = 1 << 20;
 
+/** Whether something that can be looked at is at `path`. */
+export async function isThere(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
 /** Writes all of `bytes`, however little a single call takes. */
 export async function writeAll(file: DiskFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.byteLength;) {

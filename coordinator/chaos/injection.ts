@@ -1,4 +1,5 @@
 import { LockstepError } from "../../shared/errors.ts";
+import { sendSignal } from "../../shared/send_signal.ts";
 
 const KINDS = ["kill", "stall"] as const;
 
@@ -38,17 +39,10 @@ export interface ChaosOptions {
 /** Does to random workers what `injections` say, until the returned function is called: then all run again. */
 export function startChaos(injections: readonly Injection[], { pids, note }: ChaosOptions): () => void {
   const stalled = new Map<number, ReturnType<typeof setTimeout>>();
-  const signal = (pid: number, name: Deno.Signal) => {
-    try {
-      Deno.kill(pid, name);
-    } catch {
-      // It has ended already.
-    }
-  };
   const wake = (pid: number) => {
     clearTimeout(stalled.get(pid));
     stalled.delete(pid);
-    signal(pid, "SIGCONT");
+    sendSignal(pid, "SIGCONT");
   };
   const inject = (kind: Injection["kind"]) => {
     const running = [...pids()].filter(([, pid]) => !stalled.has(pid));
@@ -56,8 +50,8 @@ export function startChaos(injections: readonly Injection[], { pids, note }: Cha
     if (chosen === undefined) return;
     const [id, pid] = chosen;
     note("chaos", { kind, id, pid });
-    if (kind === "kill") return signal(pid, "SIGKILL");
-    signal(pid, "SIGSTOP");
+    if (kind === "kill") return sendSignal(pid, "SIGKILL");
+    sendSignal(pid, "SIGSTOP");
     stalled.set(pid, setTimeout(() => wake(pid), STALL_MS));
   };
   const timers = injections.map(({ kind, everyMs }) => setInterval(() => inject(kind), everyMs));

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { ChaosCase } from "./case.ts";
 import { configuration } from "./configuration.ts";
 import { join, meeting } from "./elastic.ts";
-import { signal } from "./processes.ts";
+import { sendSignal } from "../../shared/send_signal.ts";
 import { expect, type Scenario } from "./scenario.ts";
 import { death, returns } from "./worker_cases.ts";
 
@@ -85,7 +85,7 @@ export const memberCases: readonly ChaosCase[] = [
       await scenario.reasoned("worker-1 is evicted");
       await scenario.reaches(run, STEP + 5);
       const woken = Date.now();
-      signal(await scenario.worker("worker-1"), "SIGCONT");
+      sendSignal(await scenario.worker("worker-1"), "SIGCONT");
       await returns(scenario, "worker-1", woken);
       await scenario.ends(run);
     },

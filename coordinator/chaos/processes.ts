@@ -29,12 +29,3 @@ export async function memoryOf(pid: number): Promise<number> {
   const { stdout } = await new Deno.Command("ps", { args: ["-o", "rss=", "-p", String(pid)] }).output();
   return 1024 * Number(new TextDecoder().decode(stdout));
 }
-
-/** Sends a signal to a process that may have ended. */
-export function signal(pid: number, name: Deno.Signal): void {
-  try {
-    Deno.kill(pid, name);
-  } catch {
-    // It has ended.
-  }
-}

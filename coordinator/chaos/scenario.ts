@@ -4,7 +4,8 @@ import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { FAULT_VARIABLES, markOf, PACE_FILE, parseFaults } from "../../shared/faults.ts";
 import { sha256File } from "../../shared/hash.ts";
 import { reportLedger } from "../ledger_report.ts";
-import { type Process, processesWith, signal } from "./processes.ts";
+import { type Process, processesWith } from "./processes.ts";
+import { sendSignal } from "../../shared/send_signal.ts";
 import { type Ended, Program } from "./program.ts";
 
 /** What a case expected has not come to pass. */
@@ -275,7 +276,7 @@ export class Scenario implements AsyncDisposable {
     for (;;) {
       const left = await this.processes();
       if (left.length === 0) break;
-      for (const { pid } of left) signal(pid, "SIGKILL");
+      for (const { pid } of left) sendSignal(pid, "SIGKILL");
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     await Promise.all(this.#programs.map(({ ended }) => ended));

@@ -1,5 +1,5 @@
 import type { ChaosCase } from "./case.ts";
-import { signal } from "./processes.ts";
+import { sendSignal } from "../../shared/send_signal.ts";
 import { expect, type Scenario } from "./scenario.ts";
 import { configuration } from "./configuration.ts";
 import { pause } from "./pause.ts";
@@ -81,9 +81,9 @@ export const workerCases: readonly ChaosCase[] = [
       const run = scenario.train();
       await scenario.reaches(run, STEP);
       const [pid, before] = [await scenario.worker("worker-1"), await scenario.log()];
-      signal(pid, "SIGSTOP");
+      sendSignal(pid, "SIGSTOP");
       await pause(2_000);
-      signal(pid, "SIGCONT");
+      sendSignal(pid, "SIGCONT");
       await scenario.reaches(run, run.iteration + 10);
       const happened = (await scenario.log()).slice(before.length).map(({ event }) => event);
       expect(!happened.includes("roster"), `the run noticed it: ${happened.join(", ")}`);
@@ -99,12 +99,12 @@ export const workerCases: readonly ChaosCase[] = [
       const run = scenario.train();
       await scenario.reaches(run, STEP);
       const pid = await scenario.worker("worker-1");
-      signal(pid, "SIGSTOP");
+      sendSignal(pid, "SIGSTOP");
       const [since, step] = [Date.now(), run.iteration + 2];
       await scenario.recovers(run, { since, step, limit: "stall" });
       await scenario.reasoned("worker-1 is evicted");
       await pause(since + 30_000 - Date.now());
-      signal(pid, "SIGCONT");
+      sendSignal(pid, "SIGCONT");
       await scenario.logged("stale_message", ({ at, fields }) => at > since && fields.from === "worker-1");
       await returns(scenario, "worker-1", since + 30_000);
       expect(await scenario.worker("worker-1") === pid, "it was started again");
@@ -160,9 +160,9 @@ function slow(pid: number, { runMs, stopMs }: { runMs: number; stopMs: number })
   let ended = false;
   const turn = async () => {
     while (!ended) {
-      signal(pid, "SIGSTOP");
+      sendSignal(pid, "SIGSTOP");
       await pause(stopMs);
-      signal(pid, "SIGCONT");
+      sendSignal(pid, "SIGCONT");
       await pause(runMs);
     }
   };

@@ -3,13 +3,15 @@ import { askedHash } from "../../shared/config/config_hash.ts";
 import { aliveFileOf, keepAlive } from "../../shared/alive_file.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { EXIT, isErrorCode, LockstepError } from "../../shared/errors.ts";
+import { isThere } from "../../shared/files.ts";
 import { keyFileName, readMemberKeys } from "../../shared/key_files.ts";
 import type { MemberKeys } from "../../shared/keys.ts";
+import { sendSignal } from "../../shared/send_signal.ts";
 import { resolveHost } from "../../shared/resolve_host.ts";
 import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { fetchEngine } from "../../worker/engines/fetch_engine.ts";
-import { launchLocal, type LocalWorkers, type ProcessEnd, type WorkerEnd } from "../launch/local.ts";
+import { launchLocal, type ProcessEnd, type WorkerEnd } from "../launch/local.ts";
 import { nodeOutput, workerEnvironment } from "../launch/node.ts";
 import { rendezvousOf } from "../launch/rendezvous.ts";
 import { unknownHost } from "../launch/role.ts";
@@ -55,7 +57,8 @@ export async function runNodeAgent({ config, signal, say }: NodeAgentOptions): P
     environment: (localRank) => workerEnvironment(config, { localRank, count }),
     onEnd: (end) => ends.add(end),
   });
-  const leave = () => leaveRun(workers);
+  // It lets a worker tell that it leaves.
+  const leave = () => workers.pids.forEach((pid) => sendSignal(pid, "SIGTERM"));
   signal.addEventListener("abort", leave, { once: true });
   if (signal.aborted) leave();
   try {
@@ -70,17 +73,6 @@ export async function runNodeAgent({ config, signal, say }: NodeAgentOptions): P
   }
 }
 
-/** SIGTERM lets a worker tell that it leaves. */
-function leaveRun({ pids }: LocalWorkers): void {
-  for (const pid of pids.values()) {
-    try {
-      Deno.kill(pid, "SIGTERM");
-    } catch {
-      // It has ended.
-    }
-  }
-}
-
 /** How often keys are looked for that the coordinator makes on a disk that all nodes share, in ms. */
 const LOOK_MS = 200;
 
@@ -88,9 +80,8 @@ async function awaitKeys(
   path: string,
   { patience, signal }: { patience: number; signal: AbortSignal },
 ): Promise<MemberKeys> {
-  const isThere = () => Deno.stat(join(path, keyFileName("worker"))).then(() => true, () => false);
   for (const end = Date.now() + 1_000 * patience; Date.now() < end && !signal.aborted;) {
-    if (await isThere()) break;
+    if (await isThere(join(path, keyFileName("worker")))) break;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   return await readMemberKeys(path, "worker");

@@ -7,6 +7,7 @@
 import { dirname, join } from "node:path";
 import { cacheFolder } from "../../shared/cache_folder.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { isThere } from "../../shared/files.ts";
 import { BINDING, packageFolder, TENSORFLOW_PACKAGE } from "../../worker/engines/tensorflow_package.ts";
 import { pipInstall, runSetup } from "./pip_install.ts";
 
@@ -21,7 +22,7 @@ async function fetchTensorflow(flavour: string): Promise<string> {
     throw new LockstepError("E_ENGINE", "Cannot set up TensorFlow: HOME must name the folder of this user");
   }
   const library = join(folder, "tensorflow", LIBRARIES[0]);
-  if (await Deno.stat(library).then(() => true, () => false)) return folder;
+  if (await isThere(library)) return folder;
   console.log(`fetching ${flavour} ${TENSORFLOW_VERSION} from PyPI`);
   await pipInstall({ what: "TensorFlow", folder, packages: [`${flavour}==${TENSORFLOW_VERSION}`] });
   return folder;

@@ -3,7 +3,7 @@ import { realClock } from "../../shared/clock.ts";
 import { durationMs } from "../../shared/config/duration.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { openDataset } from "../../shared/data/datasets/open_dataset.ts";
-import { prepareText } from "../../shared/data/prepare.ts";
+import { isPrepared, prepareText } from "../../shared/data/prepare.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import type { RunResult } from "../coordinator.ts";
@@ -62,8 +62,7 @@ export async function trainRun(
 
 /** Prepares text where that is needed, and fills in what follows from the data. */
 export async function resolveData(config: RunConfig, observer: TrainObserver = {}): Promise<RunConfig> {
-  const isPrepared = config.data_dir !== null && (config.data === null || config.init_from === "resume");
-  const data_dir = config.dataset === "text" && !isPrepared
+  const data_dir = config.dataset === "text" && !isPrepared(config)
     ? (await prepareText(config, (progress) => observer.preparing?.(progress))).dataDir
     : config.data_dir;
   const dataset = await openDataset({ ...config, data_dir });

@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import { cpus } from "node:os";
 import { z } from "zod";
 import { LockstepError } from "../../shared/errors.ts";
+import { isThere } from "../../shared/files.ts";
 import { engineCommand } from "./engine_process.ts";
 
 /** What `verify` finds of a case on an engine, as its line of JSON. */
@@ -38,7 +39,7 @@ export async function listCases(paths: readonly string[]): Promise<string[]> {
 
 async function isCase(path: string): Promise<boolean> {
   for (const name of ["config.json", "trajectory.json"]) {
-    if (!await Deno.stat(join(path, name)).then(() => true, () => false)) return false;
+    if (!await isThere(join(path, name))) return false;
   }
   return true;
 }

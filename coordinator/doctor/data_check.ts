@@ -1,7 +1,7 @@
 import { listDataFiles } from "../../shared/data/data_files.ts";
 import { readDataMeta } from "../../shared/data/data_meta.ts";
 import { openDataset } from "../../shared/data/datasets/open_dataset.ts";
-import { defaultDataDir } from "../../shared/data/prepare.ts";
+import { defaultDataDir, isPrepared } from "../../shared/data/prepare.ts";
 import { isUrl } from "../../shared/data/text_source.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import {
@@ -21,8 +21,7 @@ export function dataCheck(): Check {
 
 async function checkData({ config }: DoctorContext): Promise<Finding> {
   if (config.dataset === "sort") return ok("sequences to sort, made from the seed");
-  const isPrepared = config.data_dir !== null && (config.data === null || config.init_from === "resume");
-  if (!isPrepared) return await checkText(config);
+  if (!isPrepared(config)) return await checkText(config);
   const dataDir = config.data_dir ?? "";
   try {
     (await openDataset(config)).close(); // looks at every token, and at the hashes that meta.json promises

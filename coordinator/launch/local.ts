@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { encodeKeys, type MemberKeys } from "../../shared/keys.ts";
 import { programArguments } from "../../shared/own_process.ts";
 import { isRunning, type LocalRecord } from "./members_file.ts";
+import { sendSignal } from "../../shared/send_signal.ts";
 import type { IpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import type { WorkerOutput } from "./worker_output.ts";
 
@@ -161,15 +162,11 @@ function adopt(record: LocalRecord): LocalProcess {
     clearInterval(timer);
     resolve({ how: `process ${record.pid} ended`, code: null });
   }, WATCH_MS);
-  return { pid: record.pid, ended, kill: () => void (isRunning(record) && kill(record.pid)) };
-}
-
-function kill(pid: number): void {
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended already.
-  }
+  return {
+    pid: record.pid,
+    ended,
+    kill: () => void (isRunning(record) && sendSignal(record.pid, "SIGKILL")),
+  };
 }
 
 /** What a worker's process sees of the machine's NVIDIA GPUs; with none to deal, all of them. */
@@ -227,7 +224,7 @@ function start(
   }).spawn();
   if (keys !== undefined) handOver(child, keys);
   const lines = isPiped ? keepStderr(child.stderr, output?.sinkOf(id, log)) : Promise.resolve([]);
-  return { pid: child.pid, ended: endOf(child, lines), kill: () => kill(child.pid) };
+  return { pid: child.pid, ended: endOf(child, lines), kill: () => sendSignal(child.pid, "SIGKILL") };
 }
 
 /** Keys go through a pipe, as others can see a process's words and environment. */

@@ -44,6 +44,13 @@ export interface Prepared {
   readonly upToDate: boolean;
 }
 
+/** Whether a run reads what is prepared already in its `data_dir`, and no text has to become tokens first. */
+export function isPrepared(
+  { data, data_dir, init_from }: Pick<PrepareOptions, "data" | "data_dir"> & { readonly init_from: string },
+): boolean {
+  return data_dir !== null && (data === null || init_from === "resume");
+}
+
 /** The folder for a text that has none chosen: `data/NAME-TOKENIZER`, with a mark of where the text is. */
 export function defaultDataDir({ data, tokenizer }: Pick<PrepareOptions, "data" | "tokenizer">): string {
   if (data === null) return join("data", `${NOVEL}-${tokenizer}`);

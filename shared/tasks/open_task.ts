@@ -1,3 +1,4 @@
+import { QUESTION_DATASETS } from "../data/datasets/questions_dataset.ts";
 import type { QuestionSetName } from "../data/questions/read_questions.ts";
 import { PROBE_NAMES, type ProbeName } from "../data/probes/open_probe.ts";
 import { LockstepError } from "../errors.ts";
@@ -13,12 +14,7 @@ export const TASKS = [
   ...PROBE_NAMES,
   "perplexity",
   "lambada",
-  "arc_easy",
-  "babi/1",
-  "babi/2",
-  "babi/5",
-  "glue/cola",
-  "glue/sst2",
+  ...QUESTION_DATASETS,
 ] as const;
 
 export type TaskName = typeof TASKS[number];

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { configuration } from "../../coordinator/chaos/configuration.ts";
 import { join, meeting } from "../../coordinator/chaos/elastic.ts";
 import { pause } from "../../coordinator/chaos/pause.ts";
-import { type Process, signal } from "../../coordinator/chaos/processes.ts";
+import type { Process } from "../../coordinator/chaos/processes.ts";
+import { sendSignal } from "../../shared/send_signal.ts";
 import type { Program } from "../../coordinator/chaos/program.ts";
 import { References } from "../../coordinator/chaos/run_case.ts";
 import { Scenario } from "../../coordinator/chaos/scenario.ts";
@@ -157,15 +158,15 @@ class Soak {
   }
 
   async #kill(count: number): Promise<void> {
-    for (const { pid } of await this.#workers(count)) signal(pid, "SIGKILL");
+    for (const { pid } of await this.#workers(count)) sendSignal(pid, "SIGKILL");
   }
 
   async #stop(ms: number): Promise<void> {
     const [chosen] = await this.#workers(1);
     if (chosen === undefined) return;
-    signal(chosen.pid, "SIGSTOP");
+    sendSignal(chosen.pid, "SIGSTOP");
     await pause(ms);
-    signal(chosen.pid, "SIGCONT");
+    sendSignal(chosen.pid, "SIGCONT");
   }
 
   async #guest(): Promise<void> {

@@ -1,5 +1,6 @@
 import protobuf from "protobufjs";
 import { LockstepError } from "../../shared/errors.ts";
+import { rawBytes } from "./raw_bytes.ts";
 
 /** The part of onnx.proto (ONNX 1.16, IR version 9) that Lockstep writes. */
 const SCHEMA = `
@@ -121,19 +122,5 @@ function valueInfo({ name, dtype, shape }: OnnxValue) {
 }
 
 function tensor({ name, dtype, shape, data }: OnnxTensor) {
-  return { name, dims: shape, data_type: ONNX_DTYPE[dtype], raw_data: rawData(dtype, data) };
-}
-
-function rawData(dtype: OnnxDType, data: OnnxTensor["data"]): Uint8Array {
-  if (data instanceof Float32Array) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  switch (dtype) {
-    case "float32":
-      return new Uint8Array(Float32Array.from(data).buffer);
-    case "int32":
-      return new Uint8Array(Int32Array.from(data).buffer);
-    case "int64":
-      return new Uint8Array(BigInt64Array.from(data, BigInt).buffer);
-    case "bool":
-      return Uint8Array.from(data);
-  }
+  return { name, dims: shape, data_type: ONNX_DTYPE[dtype], raw_data: rawBytes(dtype, data) };
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { replaceFile, writeAll } from "../../shared/files.ts";
-import { lowerTfjs, type TfjsWeight } from "../compiler/lower_tfjs.ts";
+import { lowerTfjs } from "../compiler/lower_tfjs.ts";
+import { rawBytes } from "../compiler/raw_bytes.ts";
 import { decodingProgram } from "./decoding_program.ts";
 import type { ExportSource } from "./export_source.ts";
 import { writeJson } from "./write_json.ts";
@@ -15,7 +16,7 @@ export async function exportTfjs(source: ExportSource, folder: string): Promise<
   const { graph, weights } = await decodingProgram(source);
   const { nodes, weights: all, inputs, outputs } = lowerTfjs(graph, weights);
   await replaceFile(join(folder, WEIGHTS), async (file) => {
-    for (const weight of all) await writeAll(file, weightBytes(weight));
+    for (const { dtype, data } of all) await writeAll(file, rawBytes(dtype, data));
   });
   const manifest = all.map(({ name, shape, dtype }) => ({ name, shape, dtype }));
   await writeJson(join(folder, "model.json"), {
@@ -32,17 +33,4 @@ export async function exportTfjs(source: ExportSource, folder: string): Promise<
     ...sizes,
     lockstep: await source.describeTokens() ?? undefined,
   });
-}
-
-/** The bytes of a weight, as weights.bin has them. */
-export function weightBytes({ dtype, data }: TfjsWeight): Uint8Array {
-  if (data instanceof Float32Array) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  switch (dtype) {
-    case "float32":
-      return new Uint8Array(Float32Array.from(data).buffer);
-    case "int32":
-      return new Uint8Array(Int32Array.from(data).buffer);
-    case "bool":
-      return Uint8Array.from(data);
-  }
 }

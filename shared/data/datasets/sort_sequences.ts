@@ -1,9 +1,8 @@
 import { LockstepError } from "../../errors.ts";
 import { CounterRandom } from "../../random.ts";
+import { isHeldOut } from "../held_out.ts";
 import type { Split } from "./dataset.ts";
 
-/** One sequence in 16 is held out. */
-const HELD_OUT = 16;
 /** With fewer different sequences than this the held-out part could be empty. */
 const LEAST_SEQUENCES = 1024;
 
@@ -38,20 +37,6 @@ export class SortSequences {
       if (isHeldOut(into, length) === (at.split === "val")) return;
     }
   }
-}
-
-/** True if the sequence in the first `length` places of `numbers` is kept for measuring. */
-export function isHeldOut(numbers: Int32Array, length: number): boolean {
-  let hash = length;
-  for (let i = 0; i < length; i++) hash = mix(hash ^ numbers[i]);
-  return (hash >>> 0) % HELD_OUT === 0;
-}
-
-/** The finaliser of MurmurHash3: a bijection of 32 bits in which every bit depends on every bit. */
-function mix(hash: number): number {
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) + 0x9e3779b9 | 0; // the constant moves 0, which mixing alone would leave at 0
 }
 
 function checkShape({ length, values }: SortShape): void {

@@ -6,18 +6,25 @@ import { kvRetrieval } from "./kv_retrieval.ts";
 import { multiplication } from "./multiplication.ts";
 import type { Probe, ProbeShape } from "./probe.ts";
 
-/** The probes by name. */
-const PROBES = {
-  induction: { make: induction, least: { length: 2, values: 2 }, different: (n: number) => n },
-  kv_retrieval: { make: kvRetrieval, least: { length: 2, values: 2 }, different: (n: number) => n },
+export const PROBE_NAMES = ["induction", "kv_retrieval", "copy_repeat", "multiplication", "ioi"] as const;
+
+export type ProbeName = typeof PROBE_NAMES[number];
+
+/** How a probe is made, and what it needs at least. */
+interface ProbeEntry {
+  make(shape: ProbeShape): Probe;
+  readonly least: ProbeShape;
+  /** How many different values an item of that length has. */
+  different(length: number): number;
+}
+
+const PROBES: Record<ProbeName, ProbeEntry> = {
+  induction: { make: induction, least: { length: 2, values: 2 }, different: (length) => length },
+  kv_retrieval: { make: kvRetrieval, least: { length: 2, values: 2 }, different: (length) => length },
   copy_repeat: { make: copyRepeat, least: { length: 4, values: 2 }, different: () => 0 },
   multiplication: { make: multiplication, least: { length: 2, values: 2 }, different: () => 0 },
-  ioi: { make: ioi, least: { length: 1, values: 2 }, different: (n: number) => 2 * n },
-} as const;
-
-export type ProbeName = keyof typeof PROBES;
-
-export const PROBE_NAMES = ["induction", "kv_retrieval", "copy_repeat", "multiplication", "ioi"] as const;
+  ioi: { make: ioi, least: { length: 1, values: 2 }, different: (length) => 2 * length },
+};
 
 export function isProbe(name: string): name is ProbeName {
   return Object.hasOwn(PROBES, name);

@@ -1,4 +1,5 @@
 import { LockstepError } from "../../errors.ts";
+import { isHeldOut } from "../held_out.ts";
 import type { CounterRandom } from "../../random.ts";
 
 /** The sizes of a probe: what each of them counts is told where it is made. */
@@ -33,40 +34,24 @@ export interface Probe {
   make(draw: Draw): ProbeItem;
 }
 
-/** One item in 16 is held out, by a hash of its prompt: none of them is ever trained on. */
-const HELD_OUT = 16;
 /** Where one in 16 is held out, this fails once in 10^28 times. */
 const MOST_ATTEMPTS = 1_000;
 
 /** Item `index` of a split, a pure function of both and of `random`; items of the other split are drawn again. */
 export function itemOf(
   probe: Probe,
-  { random, index, isHeldOut }: { random: CounterRandom; index: number; isHeldOut: boolean },
+  { random, index, isHeldOut: wanted }: { random: CounterRandom; index: number; isHeldOut: boolean },
 ): ProbeItem {
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     const numbers = random.derive(index, attempt);
     let drawn = 0;
     const item = probe.make((n) => numbers.below(n, drawn++));
-    if (belongsToHeldOut(item.prompt) === isHeldOut) return item;
+    if (isHeldOut(item.prompt, item.prompt.length) === wanted) return item;
   }
   throw new LockstepError(
     "E_CONFIG",
     "Cannot hold items of the probe out as there are too few different ones: raise probe.length or probe.values",
   );
-}
-
-/** Whether a prompt is kept for measuring. */
-export function belongsToHeldOut(prompt: Int32Array): boolean {
-  let hash = prompt.length;
-  for (const id of prompt) hash = mix(hash ^ id);
-  return (hash >>> 0) % HELD_OUT === 0;
-}
-
-/** The finaliser of MurmurHash3. */
-function mix(hash: number): number {
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) + 0x9e3779b9 | 0;
 }
 
 /** `count` different numbers below `n`, in random order. */

@@ -1,6 +1,7 @@
 import { LockstepError } from "../../errors.ts";
 import type { StreamDecoder } from "../tokenizers/tokenizer.ts";
 import type { Prompts } from "./prompts.ts";
+import { numbersDecoder, readNumbers } from "./written_numbers.ts";
 
 /** Prompts of token ids, "17 4 99", for weights that come without a tokenizer that is known here. */
 export class IdPrompts implements Prompts {
@@ -14,9 +15,8 @@ export class IdPrompts implements Prompts {
   }
 
   encode(prompt: string): Int32Array {
-    const words = prompt.split(/[\s,]+/).filter((word) => word !== "");
-    const wrong = words.find((word) => !/^\d+$/.test(word) || Number(word) >= this.vocabSize);
-    if (wrong === undefined && words.length > 0) return Int32Array.from(words, Number);
+    const { numbers, wrong } = readNumbers(prompt, this.vocabSize);
+    if (wrong === undefined && numbers.length > 0) return Int32Array.from(numbers);
     throw new LockstepError(
       "E_USAGE",
       `Cannot take the prompt ${
@@ -29,14 +29,6 @@ export class IdPrompts implements Prompts {
   }
 
   decoder(): StreamDecoder {
-    let gap = "";
-    return {
-      push(id) {
-        const text = gap + id;
-        gap = " ";
-        return text;
-      },
-      end: () => "",
-    };
+    return numbersDecoder();
   }
 }

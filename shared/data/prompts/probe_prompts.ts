@@ -4,6 +4,7 @@ import { openProbe, type ProbeName } from "../probes/open_probe.ts";
 import { itemOf, type Probe, type ProbeShape } from "../probes/probe.ts";
 import type { StreamDecoder } from "../tokenizers/tokenizer.ts";
 import type { PromptPlace, Prompts } from "./prompts.ts";
+import { numbersDecoder, readNumbers } from "./written_numbers.ts";
 
 /** Prompts of a probe, as ids with spaces between them; where none is given, held-out items. */
 export class ProbePrompts implements Prompts {
@@ -24,9 +25,8 @@ export class ProbePrompts implements Prompts {
   }
 
   encode(prompt: string): Int32Array {
-    const words = prompt.split(/[\s,]+/).filter((word) => word !== "");
-    const wrong = words.find((word) => !/^\d+$/.test(word) || Number(word) >= this.vocabSize);
-    if (wrong === undefined && words.length > 0) return Int32Array.from(words, Number);
+    const { numbers, wrong } = readNumbers(prompt, this.vocabSize);
+    if (wrong === undefined && numbers.length > 0) return Int32Array.from(numbers);
     throw new LockstepError(
       "E_USAGE",
       `Cannot take the prompt ${
@@ -39,14 +39,6 @@ export class ProbePrompts implements Prompts {
   }
 
   decoder(): StreamDecoder {
-    let gap = "";
-    return {
-      push(id) {
-        const text = gap + id;
-        gap = " ";
-        return text;
-      },
-      end: () => "",
-    };
+    return numbersDecoder();
   }
 }

@@ -2,6 +2,7 @@ import { LockstepError } from "../../errors.ts";
 import { SortSequences, type SortShape } from "../datasets/sort_sequences.ts";
 import type { StreamDecoder } from "../tokenizers/tokenizer.ts";
 import type { PromptPlace, Prompts } from "./prompts.ts";
+import { numbersDecoder, readNumbers } from "./written_numbers.ts";
 
 /** Prompts of numbers to sort: as many as a sequence has, "3 1 4 …"; where none is given, held-out sequences. */
 export class SortPrompts implements Prompts {
@@ -23,12 +24,11 @@ export class SortPrompts implements Prompts {
   /** The numbers, then the separator (id = values). */
   encode(prompt: string): Int32Array {
     const { length, values } = this.shape;
-    const words = prompt.split(/[\s,]+/).filter((word) => word !== "");
-    const wrong = words.find((word) => !/^\d+$/.test(word) || Number(word) >= values);
-    if (wrong === undefined && words.length === length) {
-      return Int32Array.from([...words.map(Number), values]);
+    const { numbers, wrong } = readNumbers(prompt, values);
+    if (wrong === undefined && numbers.length === length) {
+      return Int32Array.from([...numbers, values]);
     }
-    const given = wrong === undefined ? `${words.length} were given` : `${JSON.stringify(wrong)} is none`;
+    const given = wrong === undefined ? `${numbers.length} were given` : `${JSON.stringify(wrong)} is none`;
     throw new LockstepError(
       "E_USAGE",
       `Cannot sort ${JSON.stringify(prompt)} as this model takes exactly ${length} whole numbers from 0 to ` +
@@ -38,14 +38,6 @@ export class SortPrompts implements Prompts {
 
   /** A separator, which no answer should have, comes out as "|". */
   decoder(): StreamDecoder {
-    let gap = "";
-    return {
-      push: (id) => {
-        const text = gap + (id === this.shape.values ? "|" : id);
-        gap = " ";
-        return text;
-      },
-      end: () => "",
-    };
+    return numbersDecoder((id) => id === this.shape.values ? "|" : String(id));
   }
 }

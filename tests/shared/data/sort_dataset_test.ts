@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createBatch } from "../../../shared/data/datasets/dataset.ts";
 import { openDataset } from "../../../shared/data/datasets/open_dataset.ts";
-import { isHeldOut, SortSequences } from "../../../shared/data/datasets/sort_sequences.ts";
+import { SortSequences } from "../../../shared/data/datasets/sort_sequences.ts";
+import { isHeldOut } from "../../../shared/data/held_out.ts";
 import { LockstepError } from "../../../shared/errors.ts";
 
 const OPTIONS = {

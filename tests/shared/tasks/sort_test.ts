@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isHeldOut } from "../../../shared/data/datasets/sort_sequences.ts";
+import { isHeldOut } from "../../../shared/data/held_out.ts";
 import { openTask } from "../../../shared/tasks/open_task.ts";
 import { SortTask } from "../../../shared/tasks/sort.ts";
 import { addTotals, type Metric, type Totals } from "../../../shared/tasks/task.ts";

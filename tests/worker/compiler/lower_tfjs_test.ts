@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { lowerTfjs, type TfjsModel } from "../../../worker/compiler/lower_tfjs.ts";
 import type { Op } from "../../../worker/compiler/op.ts";
 import { withBackend } from "../../../worker/model/with_backend.ts";
-import { weightBytes } from "../../../worker/export/tfjs.ts";
+import { rawBytes } from "../../../worker/compiler/raw_bytes.ts";
 import { assertClose, graphOf } from "./graph_of_op.ts";
 import { OP_EXAMPLES, type OpExample, OPS } from "./op_examples.ts";
 import type { Value } from "./run_graph.ts";
@@ -12,7 +12,7 @@ import type { Value } from "./run_graph.ts";
 const REFUSED: readonly Op[] = ["gatherElements", "segmentSum"];
 
 async function load({ nodes, weights, inputs, outputs }: TfjsModel): Promise<tf.GraphModel> {
-  const bytes = weights.flatMap((weight) => [...weightBytes(weight)]);
+  const bytes = weights.flatMap(({ dtype, data }) => [...rawBytes(dtype, data)]);
   return await tf.loadGraphModel(tf.io.fromMemory({
     modelTopology: { node: nodes, versions: { producer: 1 } },
     signature: { inputs, outputs },

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { openProbe, PROBE_NAMES } from "../../../../shared/data/probes/open_probe.ts";
-import { belongsToHeldOut, drawDistinct, itemOf } from "../../../../shared/data/probes/probe.ts";
+import { isHeldOut } from "../../../../shared/data/held_out.ts";
+import { drawDistinct, itemOf } from "../../../../shared/data/probes/probe.ts";
 import { CounterRandom } from "../../../../shared/random.ts";
 import { SOLVERS } from "./solvers.ts";
 
@@ -18,7 +19,7 @@ for (const name of PROBE_NAMES) {
         assert.equal(prompt.length, probe.promptLength);
         assert.equal(answer.length, probe.answerLength);
         assert.ok([...prompt, ...answer, ...rival ?? []].every((id) => id >= 0 && id < probe.vocabSize));
-        assert.equal(belongsToHeldOut(prompt), index % 2 === 0);
+        assert.equal(isHeldOut(prompt, prompt.length), index % 2 === 0);
         assert.notDeepEqual(rival, answer);
       }
     }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { isHeldOut } from "../../../../shared/data/datasets/sort_sequences.ts";
+import { isHeldOut } from "../../../../shared/data/held_out.ts";
 import { SortPrompts } from "../../../../shared/data/prompts/sort_prompts.ts";
 
 const shape = { length: 4, values: 12 };
