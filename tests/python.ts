@@ -17,7 +17,10 @@ export async function python(
   }
 }
 
-/** What a test's definition says where Python lacks one of `modules`: that it is skipped, and why. */
+/**
+ * What a test's definition says where Python lacks one of `modules`: that it is skipped, and why. `.ci/run` installs the small
+ * ones; torch with its libraries is larger than all that CI fetches, so its tests run where LOCKSTEP_TEST_PYTHON has it.
+ */
 export async function needing(
   modules: readonly string[],
   name: string,

@@ -1,7 +1,7 @@
 import { modelConfig } from "../../shared/config/model_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { readDataMeta } from "../../shared/data/data_meta.ts";
-import { openDataset } from "../../shared/data/datasets/open_dataset.ts";
+import { isGenerated, openDataset } from "../../shared/data/datasets/open_dataset.ts";
 import { defaultDataDir } from "../../shared/data/prepare.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import type { EngineChoice } from "../../worker/engines/decide_engine.ts";
@@ -49,7 +49,7 @@ const VOCABULARY = { char: 256, byte: 256, gpt2: 50_257 } as const;
 
 async function vocabularyOf(config: RunConfig): Promise<number> {
   const { dataset, tokenizer } = config;
-  if (dataset === "sort") return (await openDataset(config)).vocabSize;
+  if (isGenerated(dataset)) return (await openDataset(config)).vocabSize;
   const meta = await readDataMeta(config.data_dir ?? defaultDataDir(config)).catch(() => null);
   return meta?.vocab_size ?? VOCABULARY[tokenizer];
 }

@@ -1,6 +1,6 @@
 import { listDataFiles } from "../../shared/data/data_files.ts";
 import { readDataMeta } from "../../shared/data/data_meta.ts";
-import { openDataset } from "../../shared/data/datasets/open_dataset.ts";
+import { isGenerated, openDataset, questionsOf } from "../../shared/data/datasets/open_dataset.ts";
 import { defaultDataDir, isPrepared } from "../../shared/data/prepare.ts";
 import { isUrl } from "../../shared/data/text_source.ts";
 import { LockstepError } from "../../shared/errors.ts";
@@ -20,7 +20,15 @@ export function dataCheck(): Check {
 }
 
 async function checkData({ config }: DoctorContext): Promise<Finding> {
-  if (config.dataset === "sort") return ok("sequences to sort, made from the seed");
+  const { dataset } = config;
+  if (isGenerated(dataset)) {
+    return ok(
+      dataset === "sort"
+        ? "sequences to sort, made from the seed"
+        : `items of ${dataset}, made from the seed`,
+    );
+  }
+  if (questionsOf(dataset) !== undefined) return await checkQuestions(config);
   if (!isPrepared(config)) return await checkText(config);
   const dataDir = config.data_dir ?? "";
   try {
@@ -42,6 +50,20 @@ async function checkData({ config }: DoctorContext): Promise<Finding> {
     `${dataDir}: ${listed.join(", ")}, with no meta.json to hold them against`,
     "docs/from_nanogpt.py writes one, so that a damaged copy is noticed",
   );
+}
+
+/** Questions to fine-tune on, whose files and whose tokenizer's folder must be there. */
+async function checkQuestions(config: DoctorContext["config"]): Promise<Finding> {
+  try {
+    (await openDataset(config)).close();
+    return ok(`questions of ${config.dataset}, in ${config.task_data}`);
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    return failure(
+      `${error.code}: ${error.message}`,
+      "docs/evaluation.md has the files, where they come from, and which tokens can write them",
+    );
+  }
 }
 
 /** A text that is prepared when the run starts. */

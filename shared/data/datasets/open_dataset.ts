@@ -20,11 +20,21 @@ export type DatasetOptions =
   & QuestionsOptions
   & { readonly data_dir: string | null };
 
+/** Whether a data set is made from the seed alone, and reads no file. */
+export function isGenerated(dataset: DatasetOptions["dataset"]): boolean {
+  return dataset === "sort" || isProbe(dataset);
+}
+
+/** The collection of questions that a data set is; undefined for another one. */
+export function questionsOf(dataset: DatasetOptions["dataset"]): QuestionDatasetName | undefined {
+  return QUESTION_DATASETS.find((name) => name === dataset);
+}
+
 /** Opens a run's data set. Text must be prepared: `data_dir` names its folder. Close it after use. */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   if (options.dataset === "sort") return new SortDataset(options);
   if (isProbe(options.dataset)) return new ProbeDataset(options.dataset, options);
-  const questions = QUESTION_DATASETS.find((name) => name === options.dataset);
+  const questions = questionsOf(options.dataset);
   if (questions !== undefined) return await QuestionsDataset.open(questions, options);
   const { data_dir } = options;
   if (data_dir === null) {

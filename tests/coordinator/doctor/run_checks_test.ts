@@ -35,6 +35,12 @@ Deno.test("diskCheck() measures where out_dir will be, leaves nothing, and asks 
     assertFound(await runCheck(diskCheck(), below), "failure", /E_OUT_DIR/);
   }));
 
+Deno.test("dataCheck() knows data that are made from the seed, and misses the files of questions", async () => {
+  const found = async (...words: string[]) => await runCheck(dataCheck(), await contextOf(words));
+  assertFound(await found("--dataset=kv_retrieval"), "ok", /items of kv_retrieval, made from the seed/);
+  assertFound(await found("--dataset=glue/cola", "--task_data=/nowhere"), "failure", /E_DATA/);
+});
+
 Deno.test("dataCheck() holds prepared files against their hashes", () =>
   inTempDir(async (dir) => {
     const text = join(dir, "text.txt"), data_dir = join(dir, "data");
