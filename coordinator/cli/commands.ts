@@ -53,6 +53,11 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: () => import("./doctor.ts"),
   },
   {
+    name: "sweep",
+    summary: "Train and measure variants with several seeds, and compare them",
+    load: () => import("./sweep.ts"),
+  },
+  {
     name: "attach",
     summary: "Look at a run that goes on, and steer it, from a console",
     load: () => import("./attach.ts"),
