@@ -4,16 +4,19 @@ import { about, optional, text, truth, wholeNumber } from "../../shared/config/k
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { readSweep } from "../sweep/sweep_file.ts";
+import { type Environment, isSlurmStep } from "../launch/environment.ts";
 import { defineCommand } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
 import { type PlannedRun, planSweep } from "./sweep_plan.ts";
 import { sweepRun, type SweepRunOutcome } from "./sweep_run.ts";
+import { requeueJob } from "./requeue_job.ts";
+import { arrayOptions, elementOf, refuseSlurmOptions, submitSweep } from "./sweep_slurm.ts";
 import { describeEnd, describePlan } from "./sweep_text.ts";
 
 /** `sweep FILE.toml`: trains and measures every variant with every seed; what is done already is left as it is. */
 export const command = defineCommand({
   summary: "Train and measure variants with several seeds, and compare them",
-  usage: "FILE.toml [--jobs=N] [--only=RUN,…] [--dry_run] | report FILE.toml …",
+  usage: "FILE.toml [--jobs=N] [--only=RUN,…] [--slurm …] [--dry_run] | report FILE.toml …",
   options: {
     jobs: optional(wholeNumber(1)).default(null).register(about, {
       unit: "runs",
@@ -25,6 +28,10 @@ export const command = defineCommand({
     only: optional(text("names with commas between")).default(null).register(about, {
       help: "Names of the runs that are meant; none is all",
     }),
+    slurm: truth().default(false).register(about, {
+      help: "Whether each run that is not done becomes an element of a Slurm array",
+    }),
+    ...arrayOptions,
     dry_run: truth().default(false).register(about, {
       help: "Print the runs, what they cost and how far they are, and start nothing",
     }),
@@ -35,17 +42,24 @@ export const command = defineCommand({
     if (file === undefined || more.length > 0) {
       throw new LockstepError("E_USAGE", `Cannot sweep: one TOML file is required, given ${words.length}`);
     }
+    const { jobs, only, results: given, dry_run, slurm, ...asked } = options;
+    if (!slurm) refuseSlurmOptions(asked);
     const sweep = await readSweep(file);
-    const results = options.results ?? join(dirname(file), sweep.name);
-    const say = (sentence: string) => console.log(sentence);
-    const all = await planSweep(sweep, { results, say });
-    const runs = chosen(all, options.only);
-    if (options.dry_run) {
+    const results = given ?? join(dirname(file), sweep.name);
+    const runs = chosen(await planSweep(sweep, { results, say: console.log }), only);
+    if (slurm) {
+      refuseChanged(runs);
+      return await submitSweep(runs, { file, results, sweep: sweep.name, jobs, dry_run, ...asked });
+    }
+    if (dry_run) {
       console.log(describePlan(runs));
       return 0;
     }
-    refuseChanged(runs);
-    return await runAll(runs, { jobs: options.jobs ?? await jobsFor(runs), say });
+    const environment = Deno.env.toObject();
+    const element = elementOf(runs, environment);
+    refuseChanged(element ?? runs);
+    if (element !== null) return await runAll(element, { jobs: 1, environment });
+    return await runAll(runs, { jobs: jobs ?? await jobsFor(runs), environment });
   },
 });
 
@@ -81,34 +95,39 @@ async function jobsFor(runs: readonly PlannedRun[]): Promise<number> {
   return Math.max(1, Math.floor(availableParallelism() / (threads * workers)));
 }
 
-/** Runs `jobs` at a time in their order; the exit status says whether all came to their end. */
-async function runAll(
-  runs: readonly PlannedRun[],
-  { jobs, say }: { jobs: number; say(sentence: string): void },
-): Promise<number> {
-  const interrupt = interruptible({ underSlurm: false });
+interface RunAllOptions {
+  /** How many at a time. */
+  readonly jobs: number;
+  readonly environment: Environment;
+}
+
+/** Runs them in their order; the exit status says whether all came to their end. */
+async function runAll(runs: readonly PlannedRun[], { jobs, environment }: RunAllOptions): Promise<number> {
+  const underSlurm = isSlurmStep(environment);
+  const interrupt = interruptible({ underSlurm });
+  const { signal } = interrupt;
   const waiting = runs.filter(({ state }) => state.kind !== "done");
-  say(
-    `${runs.length} runs: ${runs.length - waiting.length} are done, ${
-      Math.min(jobs, waiting.length)
-    } at a time`,
-  );
+  const done = runs.length - waiting.length;
+  console.log(`${runs.length} runs: ${done} are done, ${Math.min(jobs, waiting.length)} at a time`);
   const outcomes: SweepRunOutcome[] = [];
   const width = Math.max(...runs.map(({ name }) => name.length));
   const worker = async () => {
-    for (let run = waiting.shift(); run !== undefined && !interrupt.signal.aborted; run = waiting.shift()) {
-      const tell = (sentence: string) => say(`${run.name.padEnd(width)}  ${sentence}`);
-      const outcome = await sweepRun(run, { signal: interrupt.signal, reachesAll: false, say: tell });
-      tell(describeEnd(outcome));
+    for (let run = waiting.shift(); run !== undefined && !signal.aborted; run = waiting.shift()) {
+      const say = (sentence: string) => console.log(`${run.name.padEnd(width)}  ${sentence}`);
+      const outcome = await sweepRun(run, { signal, reachesAll: underSlurm, say });
+      say(describeEnd(outcome));
       outcomes.push(outcome);
     }
   };
   try {
     await Promise.all(Array.from({ length: jobs }, worker));
+    if (signal.aborted) console.log("the same command goes on from here");
+    // A training puts its job back into the queue by itself.
+    const isMeasuring = outcomes.some((outcome) => outcome.kind === "open" && outcome.isTrained);
+    if (underSlurm && interrupt.isWarning && isMeasuring) await requeueJob(environment);
   } finally {
     interrupt.end();
   }
-  if (interrupt.signal.aborted) say("the same command goes on from here");
   if (outcomes.some(({ kind }) => kind === "failed")) return EXIT.failure;
-  return interrupt.signal.aborted || outcomes.some(({ kind }) => kind === "open") ? EXIT.tryAgain : 0;
+  return signal.aborted || outcomes.some(({ kind }) => kind === "open") ? EXIT.tryAgain : 0;
 }

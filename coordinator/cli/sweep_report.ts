@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { about, choice, optional, text } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
-import { fileError, writeFileAtomic } from "../../shared/files.ts";
+import { makeFolder, writeFileAtomic } from "../../shared/files.ts";
 import { readResults } from "../sweep/read_results.ts";
 import { reportCsv } from "../sweep/report_csv.ts";
 import { reportMarkdown } from "../sweep/report_markdown.ts";
@@ -40,9 +40,7 @@ export const command = defineCommand({
     const report = format === "csv" ? reportCsv(sweeps) : sweeps.map(reportMarkdown).join("\n");
     console.log(report.trimEnd());
     if (plots !== null) {
-      await Deno.mkdir(plots, { recursive: true }).catch((error) => {
-        throw fileError(error, `make the folder ${plots}`);
-      });
+      await makeFolder(plots);
       for (const { file, svg } of sweeps.flatMap(plotsOf)) await writeFileAtomic(join(plots, file), svg);
     }
     return 0;

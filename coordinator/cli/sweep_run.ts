@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { readManifest } from "../../shared/checkpoint/manifest.ts";
 import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { EXIT } from "../../shared/errors.ts";
-import { fileError } from "../../shared/files.ts";
+import { makeFolder } from "../../shared/files.ts";
 import { canonicalHash } from "../../shared/hash.ts";
 import { runDirAt } from "../../shared/run_dir.ts";
 import { sendSignal } from "../../shared/send_signal.ts";
@@ -28,17 +28,17 @@ export interface SweepRunOptions {
 /** What became of a run. */
 export type SweepRunOutcome =
   | { readonly kind: "done"; readonly result: RunResult }
-  /** The same sweep goes on with it later. */
-  | { readonly kind: "open"; readonly reason: string }
+  /** The same sweep goes on with it later; `isTrained` where only its figures are missing. */
+  | { readonly kind: "open"; readonly reason: string; readonly isTrained: boolean }
   | { readonly kind: "failed"; readonly reason: string };
 
 /** Takes a run as far as it goes. Rejects where files cannot be written. */
 export async function sweepRun(run: PlannedRun, options: SweepRunOptions): Promise<SweepRunOutcome> {
   using log = await claimLog(`${run.folder}.log`);
-  if (log === null) return { kind: "open", reason: "another sweep has it" };
+  if (log === null) return { kind: "open", reason: "another sweep has it", isTrained: false };
   const state = await readRunState({ ...run, budgetMs: run.sweep.budgetMs });
   if (state.kind === "done") return { kind: "done", result: state.result };
-  if (state.kind === "running") return { kind: "open", reason: state.reason };
+  if (state.kind === "running") return { kind: "open", reason: state.reason, isTrained: false };
   if (state.kind === "changed") return { kind: "failed", reason: state.differences.join(", ") };
   const stages = new Stages(run, { ...options, log });
   if (state.kind !== "trained") {
@@ -60,14 +60,6 @@ async function claimLog(path: string): Promise<Deno.FsFile | null> {
   if (await file.tryLock(true)) return file;
   file.close();
   return null;
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await Deno.mkdir(path, { recursive: true });
-  } catch (error) {
-    throw fileError(error, `make the folder ${path}`);
-  }
 }
 
 /** What `train` prints that ends by max_time. */
@@ -96,7 +88,7 @@ class Stages {
       },
     });
     if (code === 0 || (code === EXIT.tryAgain && isOutOfTime)) return null;
-    if (signal.aborted) return { kind: "open", reason: "interrupted" };
+    if (signal.aborted) return { kind: "open", reason: "interrupted", isTrained: false };
     return { kind: "failed", reason: `train ended with ${code}: ${lastWords}` };
   }
 
@@ -104,7 +96,7 @@ class Stages {
   async measure(): Promise<SweepRunOutcome | { readonly kind: "measured"; readonly tasks: TaskMetrics }> {
     const { run: { folder, tasks, config }, options: { signal } } = this;
     if (tasks.length === 0) return { kind: "measured", tasks: {} };
-    if (signal.aborted) return { kind: "open", reason: "interrupted" };
+    if (signal.aborted) return { kind: "open", reason: "interrupted", isTrained: true };
     let json = "";
     const words = [
       ...["eval", folder, `--tasks=${tasks.join(",")}`, "--json", `--eval_items=${config.eval_items}`],
@@ -119,7 +111,7 @@ class Stages {
     });
     if (code !== 0) {
       return signal.aborted
-        ? { kind: "open", reason: "interrupted" }
+        ? { kind: "open", reason: "interrupted", isTrained: true }
         : { kind: "failed", reason: `eval ended with ${code}: ${lastWords}` };
     }
     return { kind: "measured", tasks: taskMetricsSchema.parse(JSON.parse(json).tasks) };
