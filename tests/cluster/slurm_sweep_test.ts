@@ -1,11 +1,11 @@
 /** A sweep as an array on a real Slurm: two node daemons on this machine. */
 import assert from "node:assert/strict";
-import { PROGRAM, sandbox, TINY } from "../integration/support.ts";
-import { tinySweep } from "../integration/sweeps.ts";
+import { PROGRAM, sandbox } from "../integration/support.ts";
+import { tinySweep, trainHere } from "../integration/sweeps.ts";
 import { SlurmCluster, whyNoSlurm } from "./slurm_cluster.ts";
 
 const missing = await whyNoSlurm();
-const STEPS = ["max_iters = 300", "eval_interval = 100", "log_interval = 1"];
+const SEEDS = [1, 2, 3];
 
 Deno.test({
   name:
@@ -16,9 +16,8 @@ Deno.test({
   async fn() {
     await using box = await sandbox();
     await using cluster = await SlurmCluster.start({ nodes: 2, cwd: box.dir, temporary: box.temporary });
-    const sweep = tinySweep({ seeds: [1, 2, 3] }).replace("max_iters = 40", STEPS[0])
-      .replace("eval_interval = 20", STEPS[1]);
-    await Deno.writeTextFile(box.path("tiny.toml"), `${sweep}\n${STEPS[2]}\n`);
+    const keys = { max_iters: 300, eval_interval: 300, log_interval: 1 };
+    await Deno.writeTextFile(box.path("tiny.toml"), tinySweep({ seeds: SEEDS, keys }));
     const lockstep = (...words: string[]) =>
       cluster.run([Deno.execPath(), "run", "-A", "--quiet", PROGRAM, ...words]);
     const { out, err } = await lockstep("sweep", "tiny.toml", "--slurm", "--time=5");
@@ -29,7 +28,7 @@ Deno.test({
     await reads(log, /^iter 10:/m);
     await cluster.run(["scancel", "--signal=USR1", `${id}_1`]);
     await reads(log, /is in the queue again/);
-    for (const index of [0, 1, 2]) {
+    for (const index of SEEDS.keys()) {
       const state = await cluster.reaches(`${id}_${index}`, "COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL");
       assert.equal(
         state,
@@ -39,15 +38,10 @@ Deno.test({
     }
     assert.equal((await cluster.job(`${id}_1`)).get("Restarts"), "1");
     assert.match(await Deno.readTextFile(log), /run in out\/tiny\/default-s2 from step [1-9]/);
-    for (const seed of [1, 2, 3]) {
-      const words = [
-        ...TINY,
-        `--seed=${seed}`,
-        "--nproc_per_node=1",
-        "--max_iters=300",
-        "--eval_interval=100",
-      ];
-      assert.equal(await box.weights(`out/tiny/default-s${seed}`), await box.train(`alone-${seed}`, words));
+    for (const seed of SEEDS) {
+      const words = [`--seed=${seed}`, "--max_iters=300", "--eval_interval=300"];
+      const alone = await trainHere(box, { name: `alone-${seed}`, words });
+      assert.equal(await box.weights(`out/tiny/default-s${seed}`), alone);
       const result = JSON.parse(await Deno.readTextFile(box.path("tiny", `default-s${seed}.json`)));
       assert.deepEqual([result.status, result.steps, result.seed], ["finished", 300, seed]);
     }
