@@ -1,6 +1,11 @@
 import type { KeyValues } from "../../shared/config/key_values.ts";
-import { LockstepError } from "../../shared/errors.ts";
-import type { Variant } from "./sweep_file.ts";
+import { refuseSweep } from "./refuse_sweep.ts";
+
+/** One thing that is compared with others: what it sets above the preset. */
+export interface Variant {
+  readonly name: string;
+  readonly values: KeyValues;
+}
 
 /** What a sweep's variants are made of. */
 export interface VariantParts {
@@ -36,9 +41,9 @@ export function expandVariants(
   const seen = new Set<string>();
   for (const { name } of expanded) {
     if (!NAME.test(name)) {
-      throw refuse(source, `"${name}" is no name of a variant: 1 to 100 letters, digits and ._=+- are`);
+      throw refuseSweep(source, `"${name}" is no name of a variant: 1 to 100 letters, digits and ._=+- are`);
     }
-    if (seen.has(name)) throw refuse(source, `two variants are named ${name}`);
+    if (seen.has(name)) throw refuseSweep(source, `two variants are named ${name}`);
     seen.add(name);
   }
   return expanded;
@@ -49,7 +54,10 @@ function pointsOf(grid: KeyValues, source: string): Map<string, unknown>[] {
   let points = [new Map<string, unknown>()];
   for (const [key, values] of grid) {
     if (!Array.isArray(values) || values.length === 0) {
-      throw refuse(source, `the grid's ${key} must be a list of values: ${JSON.stringify(values)} is given`);
+      throw refuseSweep(
+        source,
+        `the grid's ${key} must be a list of values: ${JSON.stringify(values)} is given`,
+      );
     }
     points = points.flatMap((point) => values.map((value) => new Map([...point, [key, value]])));
   }
@@ -59,8 +67,4 @@ function pointsOf(grid: KeyValues, source: string): Map<string, unknown>[] {
 /** A value as a part of a name: lists have dashes between. */
 function wordOf(value: unknown): string {
   return Array.isArray(value) ? value.join("-") : String(value);
-}
-
-function refuse(source: string, reason: string): LockstepError {
-  return new LockstepError("E_CONFIG", `Cannot read the sweep ${source} as ${reason}`);
 }

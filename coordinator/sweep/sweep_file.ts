@@ -6,16 +6,11 @@ import { suggest } from "../../shared/config/suggest.ts";
 import { readToml } from "../../shared/config/toml.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { safeName } from "../../shared/files.ts";
-import { expandVariants } from "./expand_variants.ts";
+import { expandVariants, type Variant } from "./expand_variants.ts";
+import { refuseSweep } from "./refuse_sweep.ts";
 
 /** What variants are made alike in, so that their figures can be compared. */
 export type Match = "parameters" | "flops";
-
-/** One thing that is compared with others: what it sets above the preset. */
-export interface Variant {
-  readonly name: string;
-  readonly values: KeyValues;
-}
 
 /** A sweep as its file says: each variant is run once for each seed. */
 export interface Sweep {
@@ -72,10 +67,10 @@ export async function readSweep(path: string): Promise<Sweep> {
 /** As {@link readSweep}, from the file's text; `source` is its path. */
 export function parseSweep(text: string, { source }: { source: string }): Sweep {
   const parsed = sweepSchema.safeParse(readToml(text, { source }));
-  if (!parsed.success) throw refuse(source, describeIssue(parsed.error.issues[0]));
+  if (!parsed.success) throw refuseSweep(source, describeIssue(parsed.error.issues[0]));
   const { preset, seeds, baseline = null, match = null, match_tolerance, budget, tasks } = parsed.data;
   const { config, variant, grid } = parsed.data;
-  if (new Set(seeds).size < seeds.length) throw refuse(source, "a seed stands in seeds more than once");
+  if (new Set(seeds).size < seeds.length) throw refuseSweep(source, "a seed stands in seeds more than once");
   const variants = expandVariants({
     config: readKeys(config, source),
     variants: variant.map(({ name, config }) => ({ name, values: readKeys(config, source) })),
@@ -83,7 +78,7 @@ export function parseSweep(text: string, { source }: { source: string }): Sweep 
   }, { source });
   const names = variants.map(({ name }) => name);
   if (baseline !== null && !names.includes(baseline)) {
-    throw refuse(source, `the baseline ${baseline} is no variant: ${suggest(baseline, names)}`);
+    throw refuseSweep(source, `the baseline ${baseline} is no variant: ${suggest(baseline, names)}`);
   }
   return {
     ...{ name: nameOf(source), preset, seeds, variants, baseline, match, tasks },
@@ -98,7 +93,7 @@ function readKeys(values: Record<string, unknown>, source: string): KeyValues {
   for (const name of flat.keys()) {
     keyNamed(name, { source });
     const instead = OWN_KEYS.get(name);
-    if (instead !== undefined) throw refuse(source, `${name} is the sweep's to set: ${instead}`);
+    if (instead !== undefined) throw refuseSweep(source, `${name} is the sweep's to set: ${instead}`);
   }
   return flat;
 }
@@ -109,10 +104,6 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   const [name] = issue.keys;
   const known = at === "" ? Object.keys(sweepSchema.shape) : ["name", "config"];
   return `it has no ${[at, name].filter((part) => part !== "").join(".")}: ${suggest(name, known)}`;
-}
-
-function refuse(source: string, reason: string): LockstepError {
-  return new LockstepError("E_CONFIG", `Cannot read the sweep ${source} as ${reason}`);
 }
 
 function nameOf(path: string): string {

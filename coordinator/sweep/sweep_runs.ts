@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import type { Sweep, Variant } from "./sweep_file.ts";
+import type { Variant } from "./expand_variants.ts";
+import type { Sweep } from "./sweep_file.ts";
 
 /** One run of a sweep: a variant with a seed. */
 export interface SweepRun {

@@ -64,6 +64,13 @@ Deno.test("parseSweep() names a grid's variants by what they set, and multiplies
   assert.deepEqual(variantsOf(parse(`preset = "sort-demo"`)), { default: {} });
 });
 
+Deno.test("parseSweep() reads the files of docs/sweeps.md", async () => {
+  const docs = await Deno.readTextFile(new URL("../../../docs/sweeps.md", import.meta.url));
+  const [list, grid] = [...docs.matchAll(/```toml\n(.*?)```/gs)].map(([, text]) => parse(text));
+  assert.deepEqual(Object.keys(variantsOf(list)), ["nanogpt", "linear"]);
+  assert.equal(grid.variants.length, 4);
+});
+
 Deno.test("runsOf() has each variant with each seed once, whatever the grid, all variants of a seed together", () => {
   const values = fc.uniqueArray(fc.integer({ min: 1, max: 99 }), { minLength: 1, maxLength: 4 });
   const keys = fc.uniqueArray(fc.constantFrom("n_layer", "n_head", "batch_size", "warmup_iters"), {
