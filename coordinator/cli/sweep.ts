@@ -1,15 +1,16 @@
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
+import { commandLine } from "../../shared/command_line.ts";
 import { about, optional, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
-import { readSweep } from "../sweep/sweep_file.ts";
 import { type Environment, isSlurmStep } from "../launch/environment.ts";
+import { readSweep } from "../sweep/sweep_file.ts";
 import { defineCommand } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
+import { requeueJob } from "./requeue_job.ts";
 import { type PlannedRun, planSweep } from "./sweep_plan.ts";
 import { sweepRun, type SweepRunOutcome } from "./sweep_run.ts";
-import { requeueJob } from "./requeue_job.ts";
 import { arrayOptions, elementOf, refuseSlurmOptions, submitSweep } from "./sweep_slurm.ts";
 import { describeEnd, describePlan } from "./sweep_text.ts";
 
@@ -25,16 +26,18 @@ export const command = defineCommand({
     results: optional(text("a folder")).default(null).register(about, {
       help: "Where results are kept; none is a folder beside the file, of its name",
     }),
+    dry_run: truth().default(false).register(about, {
+      help:
+        "Print the runs, what they cost and how far they are, or with --slurm the script, and start nothing",
+    }),
     only: optional(text("names with commas between")).default(null).register(about, {
       help: "Names of the runs that are meant; none is all",
     }),
     slurm: truth().default(false).register(about, {
-      help: "Whether each run that is not done becomes an element of a Slurm array",
+      help:
+        "Whether each run that is not done becomes an element of a Slurm array; the options below are sbatch's",
     }),
     ...arrayOptions,
-    dry_run: truth().default(false).register(about, {
-      help: "Print the runs, what they cost and how far they are, and start nothing",
-    }),
   },
   example: "lockstep sweep docs/experiments/kv-retrieval.toml --jobs=2",
   async run({ options, words }) {
@@ -59,7 +62,9 @@ export const command = defineCommand({
     const element = elementOf(runs, environment);
     refuseChanged(element ?? runs);
     if (element !== null) return await runAll(element, { jobs: 1, environment });
-    return await runAll(runs, { jobs: jobs ?? await jobsFor(runs), environment });
+    const status = await runAll(runs, { jobs: jobs ?? await jobsFor(runs), environment });
+    if (status === 0) console.log(`to compare them: ${commandLine(`sweep report ${file}`)}`);
+    return status;
   },
 });
 
@@ -95,6 +100,12 @@ async function jobsFor(runs: readonly PlannedRun[]): Promise<number> {
   return Math.max(1, Math.floor(availableParallelism() / (threads * workers)));
 }
 
+/** One run whose files cannot be written does not end the others. */
+function failedBy(error: unknown): SweepRunOutcome {
+  if (!(error instanceof LockstepError)) throw error;
+  return { kind: "failed", reason: `${error.code}: ${error.message}` };
+}
+
 interface RunAllOptions {
   /** How many at a time. */
   readonly jobs: number;
@@ -114,7 +125,7 @@ async function runAll(runs: readonly PlannedRun[], { jobs, environment }: RunAll
   const worker = async () => {
     for (let run = waiting.shift(); run !== undefined && !signal.aborted; run = waiting.shift()) {
       const say = (sentence: string) => console.log(`${run.name.padEnd(width)}  ${sentence}`);
-      const outcome = await sweepRun(run, { signal, reachesAll: underSlurm, say });
+      const outcome = await sweepRun(run, { signal, reachesAll: underSlurm, say }).catch(failedBy);
       say(describeEnd(outcome));
       outcomes.push(outcome);
     }

@@ -1,6 +1,7 @@
 /** One run of a sweep: trains it in a process of its own, measures it in another, and keeps its result. */
 import { cpus } from "node:os";
 import { dirname } from "node:path";
+import { z } from "zod";
 import { readManifest } from "../../shared/checkpoint/manifest.ts";
 import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { EXIT } from "../../shared/errors.ts";
@@ -38,7 +39,9 @@ export async function sweepRun(run: PlannedRun, options: SweepRunOptions): Promi
   if (log === null) return { kind: "open", reason: "another sweep has it", isTrained: false };
   const state = await readRunState({ ...run, budgetMs: run.sweep.budgetMs });
   if (state.kind === "done") return { kind: "done", result: state.result };
-  if (state.kind === "running") return { kind: "open", reason: state.reason, isTrained: false };
+  if (state.kind === "running") {
+    return { kind: "open", reason: `another process trains it, ${state.reason}`, isTrained: false };
+  }
   if (state.kind === "changed") return { kind: "failed", reason: state.differences.join(", ") };
   const stages = new Stages(run, { ...options, log });
   if (state.kind !== "trained") {
@@ -64,6 +67,8 @@ async function claimLog(path: string): Promise<Deno.FsFile | null> {
 
 /** What `train` prints that ends by max_time. */
 const OUT_OF_TIME = /^stopped after step \d+, as max_time/;
+/** What `eval --json` prints, as far as it is kept. */
+const printedSchema = z.object({ tasks: taskMetricsSchema });
 /** What `train` prints of each estimate. */
 const ESTIMATE = /^step \d+: train loss/;
 
@@ -114,7 +119,7 @@ class Stages {
         ? { kind: "open", reason: "interrupted", isTrained: true }
         : { kind: "failed", reason: `eval ended with ${code}: ${lastWords}` };
     }
-    return { kind: "measured", tasks: taskMetricsSchema.parse(JSON.parse(json).tasks) };
+    return { kind: "measured", tasks: printedSchema.parse(JSON.parse(json)).tasks };
   }
 
   /** Tasks are measured once it is trained, so that a run which its budget ends is measured too. */

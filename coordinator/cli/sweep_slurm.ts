@@ -1,19 +1,28 @@
 /** A sweep as a Slurm array: each run is a job of one task, which Slurm puts back into the queue when its time is over. */
 import { join } from "node:path";
 import { z } from "zod";
+import { about, optional, text } from "../../shared/config/kinds.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { makeFolder } from "../../shared/files.ts";
 import { type Environment, isSlurmStep } from "../launch/environment.ts";
 import { programCommand } from "../launch/program_command.ts";
 import { renderSlurmScript } from "../launch/slurm_script.ts";
 import { sbatch } from "./sbatch.ts";
-import { slurmOptions } from "./slurm_options.ts";
+import { slurmOptions, slurmWord } from "./slurm_options.ts";
 import type { PlannedRun } from "./sweep_plan.ts";
 
 const { nodes: _nodes, ntasks_per_node: _tasks, array: _array, dry_run: _dryRun, ...ofArray } = slurmOptions;
 
 /** What sbatch can be asked for of each run. */
-export const arrayOptions = ofArray;
+export const arrayOptions = {
+  ...ofArray,
+  job_name: slurmWord("a name").default(null).register(about, {
+    help: "The job's name; none is the sweep's",
+  }),
+  output: optional(text("a path")).default(null).register(about, {
+    help: "Where output goes; none is out/SWEEP/slurm-JOB_INDEX.out",
+  }),
+};
 
 const arraySchema = z.object(arrayOptions);
 

@@ -31,7 +31,7 @@ function describeState(state: RunState): string {
     case "new":
       return "new";
     case "running":
-      return `is trained by another process: ${state.reason}`;
+      return `another process trains it, ${state.reason}`;
     case "changed":
       return `changed: ${state.differences.join(", ")}`;
   }
