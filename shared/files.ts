@@ -50,6 +50,15 @@ export async function isThere(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
+/** Makes a folder and those above it, where they are not there. Throws E_NO_SPACE, E_OUT_DIR. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await disk.mkdir(path);
+  } catch (error) {
+    throw fileError(error, `make the folder ${path}`);
+  }
+}
+
 /** Writes all of `bytes`, however little a single call takes. */
 export async function writeAll(file: DiskFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.byteLength;) {

@@ -41,6 +41,45 @@ export function meanInterval(
   return { low: mean - spread, high: mean + spread };
 }
 
+/** A mean over independent runs, with the bounds of Student's t. */
+export interface MeanOfRuns extends Interval {
+  readonly mean: number;
+  readonly n: number;
+}
+
+/** The mean of at least one value with its 95 % interval by Student's t, for few of them; one alone gives no bounds. */
+export function studentInterval(values: readonly number[]): MeanOfRuns {
+  const n = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  if (n < 2) return { mean, low: -Infinity, high: Infinity, n };
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
+  const spread = studentQuantile(n - 1) * Math.sqrt(variance / n);
+  return { mean, low: mean - spread, high: mean + spread, n };
+}
+
+/** What |t| of Student's distribution with `degrees` of freedom, a whole number, exceeds in one of twenty cases. */
+export function studentQuantile(degrees: number): number {
+  let [low, high] = [0, Math.PI / 2];
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (studentCoverage(middle, degrees) < 0.95) low = middle;
+    else high = middle;
+  }
+  return Math.sqrt(degrees) * Math.tan(low);
+}
+
+/** The chance of |t| < √degrees · tan θ (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4). */
+function studentCoverage(theta: number, degrees: number): number {
+  const isOdd = degrees % 2 === 1;
+  let term = isOdd ? Math.cos(theta) : 1;
+  let sum = degrees === 1 ? 0 : term;
+  for (let k = isOdd ? 3 : 2; k <= degrees - 2; k += 2) {
+    term *= (k - 1) / k * Math.cos(theta) ** 2;
+    sum += term;
+  }
+  return isOdd ? 2 / Math.PI * (theta + Math.sin(theta) * sum) : Math.sin(theta) * sum;
+}
+
 /** The chance of exactly `k` successes in `n` trials of probability `p`. */
 export function binomialProbability(k: number, { n, p }: { n: number; p: number }): number {
   let ways = 1;

@@ -8,11 +8,12 @@ export interface CommandEntry {
   load(): Promise<{ readonly command: CommandModule }>;
 }
 
-/** A word before commands of its own: `lockstep submit slurm …`. */
+/** A word before commands of its own, `lockstep submit slurm …`, which may be one itself where none of them follows. */
 export interface CommandGroup {
   readonly name: string;
   readonly summary: string;
   readonly commands: readonly CommandEntry[];
+  readonly load?: CommandEntry["load"];
 }
 
 /** Every command, in the order of `lockstep --help`. */
@@ -51,6 +52,18 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     name: "doctor",
     summary: "Look at all that a run needs, before it starts",
     load: () => import("./doctor.ts"),
+  },
+  {
+    name: "sweep",
+    summary: "Train and measure variants with several seeds, and compare them",
+    load: () => import("./sweep.ts"),
+    commands: [
+      {
+        name: "report",
+        summary: "Compare the variants of sweeps by the results that are there",
+        load: () => import("./sweep_report.ts"),
+      },
+    ],
   },
   {
     name: "attach",

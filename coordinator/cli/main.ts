@@ -61,12 +61,13 @@ async function runEntry(
   entry: CommandEntry | CommandGroup,
   { words, program, output }: { words: readonly string[]; program: string; output: Output },
 ): Promise<number> {
-  if ("commands" in entry) {
-    const group = new Command(`${program} ${entry.name}`).description(entry.summary);
-    return await dispatch(words, { program: group, commands: entry.commands, output });
+  const commands = "commands" in entry ? entry.commands : [];
+  if (entry.load !== undefined && !commands.some(({ name }) => name === words[0])) {
+    const { command } = await entry.load();
+    return await runCommand(`${program} ${entry.name}`, command, { words, output });
   }
-  const { command } = await entry.load();
-  return await runCommand(`${program} ${entry.name}`, command, { words, output });
+  const group = new Command(`${program} ${entry.name}`).description(entry.summary);
+  return await dispatch(words, { program: group, commands, output });
 }
 
 function report(error: unknown, { verbose, output }: { verbose: boolean; output: Output }): number {

@@ -7,9 +7,9 @@ import { readOverrides } from "../../shared/config/overrides.ts";
 import { resolveTrainConfig } from "./resolve_train_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { type Interrupt, interruptible } from "./interrupt.ts";
-import { requeue } from "../launch/requeue.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
+import { requeueJob } from "./requeue_job.ts";
 import { describeTask, trainConsole } from "./train_console.ts";
 import { trainRun } from "./train_run.ts";
 
@@ -52,7 +52,7 @@ export const command = defineCommand({
         const why = result.outOfTime ? `, as max_time (${config.max_time}) is over` : "";
         console.log(`stopped after step ${result.step}${why}; to go on: ${resumeCommand(result.runDir)}`);
         if (result.outOfTime) return EXIT.tryAgain;
-        if (isRequeued()) await requeueJob();
+        if (isRequeued()) await requeueJob(Deno.env.toObject());
         return EXIT.interrupted;
       }
       console.log(`run directory: ${result.runDir}`);
@@ -66,7 +66,7 @@ export const command = defineCommand({
       const runDir = shown.resumable();
       if (runDir !== null) {
         console.error(`to go on from the last checkpoint: ${resumeCommand(runDir)}`);
-        if (isRequeued()) await requeueJob();
+        if (isRequeued()) await requeueJob(Deno.env.toObject());
       }
       throw error;
     } finally {
@@ -99,12 +99,6 @@ async function asNode(
 
 /** Options of the command itself, for the hint of the nearest name. */
 const otherNames = ["dry_run"];
-
-async function requeueJob(): Promise<void> {
-  const problem = await requeue(Deno.env.toObject());
-  if (problem === null) console.log("the job is in the queue again, and will go on from here");
-  else console.error(`warning the job was not put back into the queue: ${problem}`);
-}
 
 function resumeCommand(runDir: string): string {
   return commandLine(`train --init_from=resume --out_dir=${runDir}`);

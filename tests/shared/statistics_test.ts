@@ -4,6 +4,8 @@ import {
   binomialProbability,
   matthews,
   meanInterval,
+  studentInterval,
+  studentQuantile,
   type TwoByTwo,
   wilsonInterval,
 } from "../../shared/statistics.ts";
@@ -99,4 +101,39 @@ Deno.test("matthews() has the interval that a bootstrap has", () => {
     const { low, high } = matthews(counts);
     close((high - low) / 2, 1.96 * deviation, 0.1 * deviation * 1.96);
   }
+});
+
+// scipy.stats.t.ppf(0.975, degrees)
+const STUDENT = [
+  [1, 12.706204736],
+  [2, 4.302652730],
+  [3, 3.182446305],
+  [4, 2.776445105],
+  [7, 2.364624252],
+  [10, 2.228138852],
+  [29, 2.045229642],
+  [100, 1.983971519],
+];
+
+Deno.test("studentQuantile() gives scipy's values, and comes close to the normal one", () => {
+  for (const [degrees, quantile] of STUDENT) close(studentQuantile(degrees), quantile, 1e-8 * quantile);
+  close(studentQuantile(100_000), 1.959988, 1e-5);
+});
+
+Deno.test("studentInterval() has the mean in its middle, and covers it in 95 of 100 cases", () => {
+  assert.deepEqual(studentInterval([3]), { mean: 3, low: -Infinity, high: Infinity, n: 1 });
+  const { mean, low, high, n } = studentInterval([1, 1.2, 1.1]);
+  close(mean, 1.1, 1e-12);
+  close(low, 0.851586, 1e-6);
+  close(high, 1.348414, 1e-6);
+  assert.equal(n, 3);
+  const random = CounterRandom.fromSeed(7, "student");
+  const trials = 4_000;
+  let covered = 0;
+  for (let trial = 0; trial < trials; trial++) {
+    const values = Array.from({ length: 5 }, (_, i) => random.normal(5 * trial + i));
+    const { low, high } = studentInterval(values);
+    if (low < 0 && 0 < high) covered++;
+  }
+  close(covered / trials, 0.95, 0.012);
 });

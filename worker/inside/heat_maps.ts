@@ -1,3 +1,5 @@
+import { escapeXml, svgDocument } from "../../shared/svg.ts";
+
 /** A matrix to be drawn. */
 export interface HeatMap {
   readonly title: string;
@@ -34,17 +36,11 @@ export function drawHeatMaps(maps: readonly HeatMap[], { perRow }: { perRow: num
     const [x, y] = [(i % perRow) * width, Math.floor(i / perRow) * height];
     return `<g transform="translate(${x} ${y})">${drawOne(map, { strongest: strongest || 1, room })}</g>`;
   });
-  const size = [width * Math.min(perRow, maps.length), height * Math.ceil(maps.length / perRow)];
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${size[0]}" height="${size[1]}" viewBox="0 0 ${size[0]} ${
-      size[1]
-    }" ` +
-    `font-family="sans-serif" font-size="9">`,
-    `<rect width="100%" height="100%" fill="white"/>`,
-    ...drawn,
-    "</svg>",
-    "",
-  ].join("\n");
+  const size = {
+    width: width * Math.min(perRow, maps.length),
+    height: height * Math.ceil(maps.length / perRow),
+  };
+  return svgDocument([`<rect width="100%" height="100%" fill="white"/>`, ...drawn], { ...size, fontSize: 9 });
 }
 
 function drawOne(
@@ -82,8 +78,8 @@ function colour(share: number): string {
 
 /** Text as XML; what is no character there, such as a line break, becomes visible. */
 function escape(text: string): string {
-  return text.replace(/\n/g, "⏎").replace(/\t/g, "⇥").replace(/ /g, "\u00a0")
+  const visible = text.replace(/\n/g, "⏎").replace(/\t/g, "⇥").replace(/ /g, "\u00a0")
     // deno-lint-ignore no-control-regex
-    .replace(/[\x00-\x1f]/g, "·")
-    .replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+    .replace(/[\x00-\x1f]/g, "·");
+  return escapeXml(visible);
 }

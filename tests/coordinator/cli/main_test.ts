@@ -55,6 +55,7 @@ async function runFake(args: string[], fail?: unknown) {
       entry("greet", greet),
       entry("fit", fit),
       { name: "again", summary: "Do it once more", commands: [entry("greet", greet)] },
+      { ...entry("both", fit), commands: [entry("greet", greet)] },
     ],
     output: { out: (line) => void (out += line), err: (line) => void (err += line) },
   });
@@ -131,6 +132,15 @@ Deno.test("main() runs a command of a group, and lists and helps with them", asy
   assert.match(err, /^error E_USAGE: unknown command 'gret'/);
 });
 
+Deno.test("main() runs a group that is a command itself, unless one of its own commands follows", async () => {
+  const { calls: own } = await runFake(["both", "sort-demo", "--dry-run"]);
+  assert.deepEqual(own, [{ options: { dry_run: true }, words: ["sort-demo"] }]);
+  const { calls: inner } = await runFake(["both", "greet", "Ada", "--loud"]);
+  assert.deepEqual(inner.map(({ words }) => words), [["Ada"]]);
+  const { out } = await runFake(["both", "--help"]);
+  assert.match(out, /^Usage: lockstep both PRESET\n/);
+});
+
 Deno.test("main() prints the version", async () => {
   const { status, out } = await runFake(["--version"]);
   assert.equal(status, 0);
@@ -202,7 +212,10 @@ Deno.test("main() survives what is thrown without being an error", async () => {
   assert.match(err, /^unexpected error: plain text /);
 });
 
-for (const { name, summary, load } of commands.flatMap((each) => "commands" in each ? each.commands : each)) {
+const entries = commands.flatMap((each) => "commands" in each ? [each, ...each.commands] : [each]);
+
+for (const { name, summary, load } of entries) {
+  if (load === undefined) continue;
   Deno.test(`commands lists ${name} with its module's own summary`, async () => {
     assert.equal((await load()).command.summary, summary);
   });
