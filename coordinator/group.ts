@@ -188,11 +188,14 @@ export class Group {
     });
   }
 
-  /** Does something with the members, to its end, whatever happens to them meanwhile. One thing at a time. */
-  run(activity: Activity): void {
+  /**
+   * Does something with the members, to its end, whatever happens to them meanwhile. One thing at a time. Joiners wait for
+   * the end of what `isUnderWay`.
+   */
+  run(activity: Activity, { isUnderWay = false }: { isUnderWay?: boolean } = {}): void {
     if (this.#ended !== undefined) return activity.fail(this.#ended.error);
     this.#activity = activity;
-    const why = this.#outdated();
+    const why = isUnderWay && this.#isWhole ? null : this.#outdated();
     if (why === null) this.#start();
     else this.#regroup(why);
   }
@@ -400,6 +403,15 @@ export class Group {
     const isForming = roster.ready.size < roster.ids.length;
     const isHeldUp = this.#activity?.lost(id) ?? false;
     if (isForming || isHeldUp || this.ids.length === 0) this.#regroup(reason);
+  }
+
+  /** Whether the next thing needs another roster. */
+  get awaitsChange(): boolean {
+    return this.#outdated() !== null;
+  }
+
+  get #isWhole(): boolean {
+    return this.#roster?.lost.size === 0;
   }
 
   /** Why the next thing needs another roster; null if it does not. */
