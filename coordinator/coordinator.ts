@@ -176,10 +176,10 @@ class Run {
     return result;
   }
 
-  /** Whether a step follows the one that is just decided, and nothing between them. */
-  #goesOn(): boolean {
+  /** Whether `next` is a step that follows the one before at once. */
+  #goesOn(next: number): boolean {
     const { config: { max_iters, eval_interval }, shouldStop, shouldSave } = this.options;
-    const isBoundary = this.#step >= max_iters || this.#step % eval_interval === 0;
+    const isBoundary = next >= max_iters || next % eval_interval === 0;
     return !isBoundary && !shouldStop() && !shouldSave?.() && !this.#lacksTime("stepping");
   }
 
@@ -192,7 +192,7 @@ class Run {
     const { loss, gradNorm, learningRate, phases, next } = await this.#madeStep(() =>
       runStep({
         ...{ group, ledger, config, started, shouldStop, audits },
-        goesOn: () => this.#goesOn(),
+        goesOn: (next) => this.#goesOn(next),
         onHeld: (error) => observer.held?.(error),
       })
     );

@@ -205,15 +205,18 @@ export class Group {
     this.#activity = null;
   }
 
-  /** A step is decided: members that have prepared it may apply it, now or when they are back. */
-  decide(decided: StepDecision): void {
+  /**
+   * A step is decided: members that have prepared it may apply it, now or when they are back. With `next` they go on with
+   * the next one by themselves.
+   */
+  decide(decided: StepDecision, next: Message<Order, "COMMIT">["next"] = null): void {
     this.#decided = decided;
     this.#position = { step: decided.step + 1, stateHash: null };
     this.#snapshot = null;
     this.#failures.succeed();
     this.reach("decided", decided.step);
     for (const id of this.ids) {
-      this.send(id, { type: "COMMIT", epoch: this.epoch, generation: this.#generation, decided });
+      this.send(id, { type: "COMMIT", epoch: this.epoch, generation: this.#generation, decided, next });
       this.reach("commit", decided.step);
     }
   }

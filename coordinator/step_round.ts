@@ -45,8 +45,8 @@ export interface StepOptions {
   shouldStop(): boolean;
   /** The step, where the one before started it. */
   readonly started?: StartedStep | null;
-  /** Whether nothing comes between this step and the next one: then members need not wait for STEP. */
-  goesOn?(): boolean;
+  /** Whether nothing comes between this step and the `next` one: then members need not wait for STEP. */
+  goesOn?(next: number): boolean;
   /** Whether members that compute the same shard must get the same gradient. */
   audits?(): boolean;
   /** Told once if the ledger cannot be written for now. */
@@ -98,20 +98,16 @@ class StepRound implements Activity {
     this.#heldSince = null;
     const { started } = this.options;
     if (this.#attempt > 0 || started?.generation !== group.generation) {
-      return this.#order({ step: this.#step, attempt: this.#attempt });
+      const { epoch, generation } = group, step = this.#step, attempt = this.#attempt;
+      return group.broadcast({ type: "STEP", epoch, generation, step, attempt, audit: this.#audit(step) });
     }
     for (const [id, report] of started.prepared) this.#takePrepared(id, report);
   }
 
-  #order({ step, attempt }: { step: number; attempt: number }): void {
-    const { group: { epoch, generation }, group, audits } = this.options;
-    const audit = audits?.() ? this.#audit(step) : null;
-    group.broadcast({ type: "STEP", epoch, generation, step, attempt, audit });
-  }
-
   /** Every so many steps somebody else computes a shard too; which and who follows from the step. */
   #audit(step: number): Message<Order, "STEP">["audit"] {
-    const { group, config: { audit_interval, gradient_accumulation_steps: V } } = this.options;
+    const { group, config: { audit_interval, gradient_accumulation_steps: V }, audits } = this.options;
+    if (!audits?.()) return null;
     if (audit_interval === 0 || step % audit_interval !== 0 || group.ids.length < 2) return null;
     const key = Math.imul(step + 1, 0x9e3779b1) >>> 8;
     const shard = key % V;
@@ -179,19 +175,18 @@ class StepRound implements Activity {
         state_hash: stateHash,
       });
       this.#isDecided = true;
-      group.decide({ step: this.#step, gradHash, ...stepScalars(this.#step, config) });
-      this.#startNext();
+      group.decide({ step: this.#step, gradHash, ...stepScalars(this.#step, config) }, this.#startNext());
     } catch (error) {
       if (!this.#isHeld(error)) group.fail(error);
     }
   }
 
-  /** Members go from applying a step to computing the next one by themselves. */
-  #startNext(): void {
+  /** Where nothing comes between, members go on from applying this step to computing the next one. */
+  #startNext(): Message<Order, "COMMIT">["next"] {
     const { group, goesOn } = this.options;
-    if (group.awaitsChange || !goesOn?.()) return;
+    if (group.awaitsChange || !goesOn?.(this.#step + 1)) return null;
     this.#next = { generation: group.generation, prepared: this.#early };
-    this.#order({ step: this.#step + 1, attempt: 0 });
+    return { audit: this.#audit(this.#step + 1) };
   }
 
   /** A step that cannot be written down is not decided: it waits, for a while. */
@@ -238,8 +233,8 @@ class StepRound implements Activity {
       return hashes === null ? [] : [{ id, hashes }];
     });
     for (const { id, hashes } of audits) {
+      if (hashes === audits[0].hashes) continue;
       const where = bucketOf(audits[0].hashes, hashes);
-      if (where === "") continue;
       const shard = `the gradient of the audited shard of step ${this.#step}${where}`;
       throw this.#diverged(`${shard}: ${audits[0].id} and ${id} computed it`);
     }
@@ -303,8 +298,12 @@ class StepRound implements Activity {
   }
 }
 
-/** Where two gradients differ first, in words; nothing where that is nowhere or cannot be said. */
-function bucketOf(one: readonly string[], other: readonly string[]): string {
-  const first = one.findIndex((hash, bucket) => hash !== other[bucket]);
-  return first < 0 || one.length !== other.length ? "" : ` in bucket ${first + 1} of ${one.length}`;
+/** Where two gradients differ first, in words; nothing where that cannot be said. */
+function bucketOf(one: string, other: string): string {
+  const buckets = one.length / HASH_DIGITS;
+  const first = Array.from({ length: buckets }, (_, bucket) => HASH_DIGITS * bucket)
+    .findIndex((at) => one.slice(at, at + HASH_DIGITS) !== other.slice(at, at + HASH_DIGITS));
+  return first < 0 || one.length !== other.length ? "" : ` in bucket ${first + 1} of ${buckets}`;
 }
+
+const HASH_DIGITS = 32;

@@ -269,7 +269,9 @@ class Member {
       case "STEP":
         return this.#enqueueFor(order, () => this.#computeStep(order));
       case "COMMIT":
-        return this.#enqueueFor(order, () => this.#commit(order));
+        this.#enqueueFor(order, () => this.#commit(order));
+        if (order.next !== null) this.#handle(followingStep(order, order.next));
+        return;
       case "EVAL_DEAL":
         return this.#enqueueFor(order, () => this.#evaluate(order));
       case "DRAIN":
@@ -549,6 +551,14 @@ class Member {
     if (this.#loaded === undefined) throw new LockstepError("E_DECODE", "Cannot work before CONFIG");
     return this.#loaded;
   }
+}
+
+/** The STEP that a COMMIT stands for too. */
+function followingStep(
+  { epoch, generation, decided: { step } }: Message<Order, "COMMIT">,
+  { audit }: Pick<Step, "audit">,
+): Step {
+  return { type: "STEP", epoch, generation, step: step + 1, attempt: 0, audit };
 }
 
 /** A node that was started with another command line than the coordinator's. */

@@ -13,6 +13,8 @@ const anyNumber = z.custom<number>((value) => typeof value === "number", "Invali
 /** In ms. */
 const duration = z.number().min(0);
 const hash = z.string().regex(/^[0-9a-f]{32,64}$/);
+/** Hashes of buckets in a row, as they are in each step and looked at in none that goes well. */
+const hashes = z.string().regex(/^(?:[0-9a-f]{32})*$/);
 /** Where a member's data socket listens; null where a run has one process and no sockets. */
 const endpoint = z.string().regex(/^(ipc|tcp):\/\/\S{1,255}$/).nullable();
 /** A member's own CURVE key for data, Z85; null where a run has no sockets or is insecure. */
@@ -32,6 +34,9 @@ const boundary = { ...generation, step: count };
 /** One try at one step. */
 const attempt = { ...boundary, attempt: count };
 /** What a member needs to apply a step: its gradient's hash, and AdamW's numbers. */
+/** A shard that two members compute, to compare what they get. */
+const audit = z.strictObject({ shard: count, ranks: z.array(count) }).nullable();
+
 const decision = {
   step: count,
   gradHash: hash,
@@ -84,11 +89,18 @@ export const toWorkerSchema = z.discriminatedUnion("type", [
     decided: z.strictObject(decision).nullable(),
   }),
   /** Compute and reduce a step. The members of `audit` also say which gradient they get for its shard. */
-  message("STEP", { ...attempt, audit: z.strictObject({ shard: count, ranks: z.array(count) }).nullable() }),
+  message("STEP", { ...attempt, audit }),
   /** By rank: where each member on another host waits for this one. */
   message("LINKS", { ...generation, endpoints: z.array(z.string().max(256)) }),
-  /** The step is decided: its line is in the ledger. */
-  message("COMMIT", { ...generation, decided: z.strictObject(decision) }),
+  /**
+   * The step is decided: its line is in the ledger. `next` is the first attempt of the next one, to be computed once this
+   * one is applied; null where STEP will say what follows.
+   */
+  message("COMMIT", {
+    ...generation,
+    decided: z.strictObject(decision),
+    next: z.strictObject({ audit }).nullable(),
+  }),
   /** A piece of the state at a boundary is wanted. */
   message("SYNC_GET", { ...boundary, index: count }),
   /** A piece that was asked for. */
@@ -137,17 +149,17 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
   message("READY", { ...boundary, stateHash: hash }),
   /**
    * The reduced gradient is there; `losses` are those of this worker's shards, `bucketHashes` those of the gradient's
-   * segments, `stateHash` that of the state before the step, `audited` those of the buckets of the audited shard's
-   * gradient where it was computed here. From STEP on the own gradients took `computeMs`, all of it `prepareMs`.
+   * segments in a row, `stateHash` that of the state before the step, `audited` those of the buckets of the audited
+   * shard's gradient where it was computed here. From STEP on the own gradients took `computeMs`, all of it `prepareMs`.
    */
   message("PREPARED", {
     ...attempt,
     losses: z.array(z.strictObject({ shard: count, loss: anyNumber })),
     gradHash: hash,
-    bucketHashes: z.array(hash),
+    bucketHashes: hashes,
     gradNorm: anyNumber,
     stateHash: hash,
-    audited: z.array(hash).nullable(),
+    audited: hashes.nullable(),
     computeMs: duration,
     prepareMs: duration,
   }),
