@@ -18,7 +18,7 @@ import { ReductionTree } from "../shared/reduction_tree.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Collective, CollectiveStatus, Reduced } from "./collective/collective.ts";
 import { PeerError } from "./collective/peer_error.ts";
-import type { CollectiveSetup } from "./collective/thread_messages.ts";
+import type { CollectiveMemory, CollectiveSetup } from "./collective/thread_messages.ts";
 import type { ComputeInfo, ComputeMemory, Computing } from "./compute.ts";
 import { fetchData } from "./fetch_data.ts";
 import { cpuMs } from "./cpu_time.ts";
@@ -30,6 +30,8 @@ import { type SnapshotBytes, StateBytes } from "./state_bytes.ts";
 
 /** A collective that can join a generation. */
 export interface Reducing extends Collective {
+  /** Does what can be done before it is known who the members are. Nobody may write to the memory meanwhile. */
+  expose?(memory: CollectiveMemory): Promise<void>;
   configure(setup: CollectiveSetup): Promise<void>;
   /** After configure: TCP ports for members on other hosts, by rank. */
   readonly ports: readonly number[];
@@ -333,13 +335,14 @@ class Member {
     { config: given, configHash, files, trains, scratchGradients }: Message<Order, "CONFIG">,
   ): Promise<void> {
     if (this.#loaded?.configHash !== configHash) {
-      const { computing } = this.options;
+      const { computing, reducing } = this.options;
       const asked = parseRunConfig(given, { source: "the coordinator" });
       refuseOther(asked, this.options);
       const config = await this.#withData(asked, files);
       const info = await computing.load(config, { stateOnDemand: true });
       const memory = await computing.memory();
       const training = trains ? await computing.prepare({ scratchGradients }) : null;
+      if (training !== null) await reducing.expose?.({ ...memory, partials: training.partials });
       const fingerprint = trains ? await computing.fingerprint() : null;
       const bytes = this.options.snapshot?.(memory) ?? new StateBytes(memory.state);
       const evaluation = new Evaluation(config, computing);
@@ -377,14 +380,23 @@ class Member {
     const { reducing, computing } = this.options;
     const { step, decided, source, epoch, generation } = roster;
     this.#rank = roster.rank;
+    const T = [performance.now()];
     await reducing.abort();
+    T.push(performance.now());
     if (decided !== null) await this.#applyDecided(decided);
+    const pulled = source === "sync" ? this.#pull(roster) : Promise.resolve(true);
     if (!await this.#configure(roster)) return;
+    T.push(performance.now());
     if (source === "init") {
       this.#stateHash = await computing.initialize();
       this.#applied = 0;
     }
-    if (source === "sync" && !await this.#pull(roster)) return;
+    if (!await pulled) return;
+    T.push(performance.now());
+    console.error(
+      "JOIN " + this.options.id + " " + source + " " +
+        T.slice(1).map((t, i) => (t - T[i]).toFixed(1)).join(" "),
+    );
     if (this.#stateHash === null || this.#applied === null) {
       throw new LockstepError("E_STALE", `${this.options.id} has no state to start from at step ${step}`);
     }
@@ -458,7 +470,9 @@ class Member {
     const isComplete = await complete;
     this.#takePiece = undefined;
     if (!isComplete) return false;
+    const t1 = performance.now();
     this.#stateHash = await this.options.computing.stateHash();
+    console.error("JOIN hash " + (performance.now() - t1).toFixed(1));
     this.#applied = step;
     return true;
   }

@@ -9,9 +9,9 @@ const text = z.string().max(4_096);
 const count = z.int().min(0);
 /** Any number, NaN and infinities included: the coordinator must see them to refuse them. */
 const anyNumber = z.custom<number>((value) => typeof value === "number", "Invalid input: expected number");
-/** A hash in lower-case hexadecimal, of 128 bits (state, gradient) to 256 bits (SHA-256). */
 /** In ms. */
 const duration = z.number().min(0);
+/** A hash in lower-case hexadecimal, of 128 bits (state, gradient) to 256 bits (SHA-256). */
 const hash = z.string().regex(/^[0-9a-f]{32,64}$/);
 /** Hashes of buckets in a row, as they are in each step and looked at in none that goes well. */
 const hashes = z.string().regex(/^(?:[0-9a-f]{32})*$/);
@@ -19,7 +19,7 @@ const hashes = z.string().regex(/^(?:[0-9a-f]{32})*$/);
 const endpoint = z.string().regex(/^(ipc|tcp):\/\/\S{1,255}$/).nullable();
 /** A member's own CURVE key for data, Z85; null where a run has no sockets or is insecure. */
 const publicKey = z.string().length(40).nullable();
-const bytes = z.instanceof(Uint8Array);
+const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
 const nonce = bytes.refine((value) => value.length === 16, "Invalid input: expected 16 bytes");
 const json = z.record(z.string(), z.json());
 const errorCode = z.custom<ErrorCode>(

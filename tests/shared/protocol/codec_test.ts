@@ -6,6 +6,7 @@ import { checkMessagePack, MAX_DEPTH, MAX_VALUES } from "../../../shared/protoco
 import {
   decodeFromWorker,
   decodeToWorker,
+  encodeFrames,
   encodeMessage,
   MAX_MESSAGE_BYTES,
 } from "../../../shared/protocol/codec.ts";
@@ -148,6 +149,26 @@ Deno.test("decodeToWorker() reads every message that encodeMessage() writes", ()
 
 Deno.test("decodeFromWorker() reads every message that encodeMessage() writes", () => {
   for (const message of FROM_WORKER) assert.deepEqual(decodeFromWorker(encodeMessage(message)), message);
+});
+
+Deno.test("encodeFrames() writes many bytes as a frame of their own, without a copy", () => {
+  const many = { ...SYNC_DATA, bytes: new Uint8Array(9_999).fill(3) };
+  const [head, content] = encodeFrames(many);
+  assert.equal(content, many.bytes);
+  assert.deepEqual(decodeToWorker(head, content), many);
+  assert.deepEqual(decodeFromWorker(head, content), many);
+  for (const message of TO_WORKER) assert.deepEqual(decodeToWorker(...encodeFrames(message)), message);
+});
+
+Deno.test("decodeFromWorker() refuses a frame that belongs to no bytes, and one that is too large", () => {
+  const [head, content] = encodeFrames({ ...SYNC_DATA, bytes: new Uint8Array(9_999) });
+  const wrong = [[encodeMessage(ALIVE), content], [encodeMessage(SYNC_DATA), content], [head, content, content]];
+  for (const frames of wrong) {
+    assert.throws(() => decodeFromWorker(...frames), { code: "E_DECODE", message: /a frame too many/ });
+  }
+  const large = new Uint8Array(MAX_MESSAGE_BYTES + 1);
+  assert.throws(() => decodeFromWorker(head, large), { code: "E_TOO_LARGE" });
+  assert.throws(() => encodeFrames({ ...SYNC_DATA, bytes: large }), { code: "E_TOO_LARGE" });
 });
 
 Deno.test("encodeMessage() does not share memory between messages", () => {
