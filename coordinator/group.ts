@@ -614,17 +614,20 @@ export class Group {
     this.#activity?.start();
   }
 
-  /** Hands a piece of the state to a member that takes its start, or asks whoever has it. */
-  #serve(peer: Peer, { generation, step, index }: Message<Report, "SYNC_GET">): void {
+  /** Hands pieces of the state to a member that takes its start, or asks whoever has it. */
+  #serve(peer: Peer, { generation, step, index, pieces }: Message<Report, "SYNC_GET">): void {
     const roster = this.#roster;
     if (roster === null || generation !== roster.generation || step !== this.#position.step) return;
-    const at = { epoch: this.epoch, generation, step, index };
+    const at = { epoch: this.epoch, generation, step };
+    const wanted = Array.from({ length: pieces }, (_, i) => index + i);
     if (roster.donor !== null) {
-      this.#relay.ask(index, peer.id);
-      return this.send(roster.donor, { type: "SYNC_GET", ...at });
+      for (const index of wanted) this.#relay.ask(index, peer.id);
+      return this.send(roster.donor, { type: "SYNC_GET", ...at, index, pieces });
     }
-    const bytes = this.#snapshot?.piece(index);
-    if (bytes !== undefined) this.send(peer.id, { type: "SYNC_DATA", ...at, bytes });
+    for (const index of wanted) {
+      const bytes = this.#snapshot?.piece(index);
+      if (bytes !== undefined) this.send(peer.id, { type: "SYNC_DATA", ...at, index, bytes });
+    }
   }
 
   #pass({ epoch, generation, step, index, bytes }: Message<Report, "SYNC_DATA">): void {

@@ -13,6 +13,7 @@ import {
   type Report,
   type ToWorker,
 } from "../shared/protocol/messages.ts";
+import { piecesToAsk } from "../shared/protocol/snapshot_pieces.ts";
 import { newSessionId, Session } from "../shared/protocol/session.ts";
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import type { StepScalars } from "../shared/schedule.ts";
@@ -99,8 +100,6 @@ interface Life {
 const BEAT_MS = 1_000;
 /** A coordinator that is silent for so long may not have heard what was sent to it. */
 const SILENCE_MS = 3_000;
-/** How many pieces of a snapshot are asked for at a time. */
-const SYNC_WINDOW = 16;
 
 /**
  * A member's life: joins, takes its start, then computes, reduces and applies step by step until it is drained. Resolves to
@@ -380,23 +379,15 @@ class Member {
     const { reducing, computing } = this.options;
     const { step, decided, source, epoch, generation } = roster;
     this.#rank = roster.rank;
-    const T = [performance.now()];
     await reducing.abort();
-    T.push(performance.now());
     if (decided !== null) await this.#applyDecided(decided);
-    const pulled = source === "sync" ? this.#pull(roster) : Promise.resolve(true);
-    if (!await this.#configure(roster)) return;
-    T.push(performance.now());
+    const pulled = source === "sync" ? this.#pull(roster) : true;
+    const [isConfigured, isPulled] = await Promise.all([this.#configure(roster), pulled]);
+    if (!isConfigured || !isPulled) return;
     if (source === "init") {
       this.#stateHash = await computing.initialize();
       this.#applied = 0;
     }
-    if (!await pulled) return;
-    T.push(performance.now());
-    console.error(
-      "JOIN " + this.options.id + " " + source + " " +
-        T.slice(1).map((t, i) => (t - T[i]).toFixed(1)).join(" "),
-    );
     if (this.#stateHash === null || this.#applied === null) {
       throw new LockstepError("E_STALE", `${this.options.id} has no state to start from at step ${step}`);
     }
@@ -449,8 +440,13 @@ class Member {
     this.#applied = this.#stateHash = null;
     this.#prepared = undefined;
     const count = bytes.pieceCount;
-    const ask = (index: number) => this.#send({ type: "SYNC_GET", epoch, generation, step, index });
     const received = new Set<number>();
+    let asked = 0;
+    const ask = () => {
+      const pieces = piecesToAsk({ asked, taken: received.size, count });
+      if (pieces > 0) this.#send({ type: "SYNC_GET", epoch, generation, step, index: asked, pieces });
+      asked += pieces;
+    };
     const complete = new Promise<boolean>((resolve) => {
       this.#takePiece = (piece) => {
         if (piece === null) return resolve(false);
@@ -460,30 +456,32 @@ class Member {
         received.add(piece.index);
         this.options.reach?.("pull", step);
         this.#pieces++;
-        const next = received.size - 1 + SYNC_WINDOW;
         if (received.size === count) resolve(true);
-        else if (next < count) ask(next);
+        else ask();
       };
-      for (let index = 0; index < Math.min(SYNC_WINDOW, count); index++) ask(index);
+      ask();
       if (!this.#isCurrent(roster)) resolve(false);
     });
     const isComplete = await complete;
     this.#takePiece = undefined;
     if (!isComplete) return false;
-    const t1 = performance.now();
     this.#stateHash = await this.options.computing.stateHash();
-    console.error("JOIN hash " + (performance.now() - t1).toFixed(1));
     this.#applied = step;
     return true;
   }
 
-  async #giveState({ epoch, generation, step, index }: Message<Order, "SYNC_GET">): Promise<void> {
+  async #giveState(
+    { epoch, generation, step, index: first, pieces }: Message<Order, "SYNC_GET">,
+  ): Promise<void> {
     if (step !== this.#applied) return;
     if (this.#inArena !== step) await this.options.computing.download();
     this.#inArena = step;
-    const bytes = this.#member().bytes.piece(index);
-    this.options.reach?.("give", step);
-    await this.#send({ type: "SYNC_DATA", epoch, generation, step, index, bytes });
+    for (let index = first; index < first + pieces; index++) {
+      if (!this.#isCurrent({ epoch, generation })) return;
+      const bytes = this.#member().bytes.piece(index);
+      this.options.reach?.("give", step);
+      await this.#send({ type: "SYNC_DATA", epoch, generation, step, index, bytes });
+    }
   }
 
   /** COMPUTE and REDUCE, which overlap; then PREPARED. */

@@ -80,7 +80,6 @@ export class Program {
     for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
       this.#text[into] += piece;
       const lines = (line + piece).split("\n");
-      if (into === "err") { for (const l of piece.split("\n")) if (l.includes("JOIN")) console.log(l); }
       line = lines.pop() ?? "";
       if (into === "out") lines.forEach((whole) => this.#note(whole));
     }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type ErrorCode, isErrorCode } from "../errors.ts";
+import { SYNC_WINDOW } from "./snapshot_pieces.ts";
 
 /** Names of members, files and the like. */
 const name = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/);
@@ -21,6 +22,8 @@ const endpoint = z.string().regex(/^(ipc|tcp):\/\/\S{1,255}$/).nullable();
 const publicKey = z.string().length(40).nullable();
 const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
 const nonce = bytes.refine((value) => value.length === 16, "Invalid input: expected 16 bytes");
+/** How many pieces are asked for at a time, at most. */
+const pieceCount = z.int().min(1).max(SYNC_WINDOW);
 const json = z.record(z.string(), z.json());
 const errorCode = z.custom<ErrorCode>(
   (value) => typeof value === "string" && isErrorCode(value),
@@ -101,8 +104,8 @@ export const toWorkerSchema = z.discriminatedUnion("type", [
     decided: z.strictObject(decision),
     next: z.strictObject({ audit }).nullable(),
   }),
-  /** A piece of the state at a boundary is wanted. */
-  message("SYNC_GET", { ...boundary, index: count }),
+  /** Pieces of the state at a boundary are wanted, from `index` on. */
+  message("SYNC_GET", { ...boundary, index: count, pieces: pieceCount }),
   /** A piece that was asked for. */
   message("SYNC_DATA", { ...boundary, index: count, bytes }),
   /** A piece of a data file; empty after its end. */
@@ -165,7 +168,7 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
   }),
   /** `applyMs` is 0 for a step that was applied before. */
   message("APPLIED", { ...boundary, stateHash: hash, applyMs: duration }),
-  message("SYNC_GET", { ...boundary, index: count }),
+  message("SYNC_GET", { ...boundary, index: count, pieces: pieceCount }),
   message("SYNC_DATA", { ...boundary, index: count, bytes }),
   /** The reduction of a step failed here for a bad frame or a lost link; `rank` is the peer that it came from. */
   message("FAILED", { ...attempt, code: errorCode, message: text, rank: count.nullable() }),

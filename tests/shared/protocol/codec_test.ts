@@ -56,7 +56,7 @@ const TO_WORKER: ToWorker[] = [
   ROSTER,
   CONFIG,
   STEP,
-  { type: "SYNC_GET", ...boundary, index: 4 },
+  { type: "SYNC_GET", ...boundary, index: 4, pieces: 1 },
   { type: "LINKS", ...generation, endpoints: ["", "tcp://10.0.0.1:999"] },
   { type: "SYNC_DATA", ...boundary, index: 4, bytes: new Uint8Array([1, 2, 3]) },
   { type: "COMMIT", ...generation, decided, next: { audit: null } },
@@ -116,7 +116,7 @@ const FROM_WORKER: FromWorker[] = [
   { type: "READY", ...boundary, stateHash: hash },
   PREPARED,
   { type: "APPLIED", ...boundary, stateHash: hash, applyMs: 0.5 },
-  { type: "SYNC_GET", ...boundary, index: 9 },
+  { type: "SYNC_GET", ...boundary, index: 9, pieces: 4 },
   SYNC_DATA,
   { type: "DATA_GET", ...sealed, file: "train.bin", index: 1 },
   { type: "FAILED", ...attempt, code: "E_CRC", message: "damaged", rank: 1 },
@@ -162,7 +162,11 @@ Deno.test("encodeFrames() writes many bytes as a frame of their own, without a c
 
 Deno.test("decodeFromWorker() refuses a frame that belongs to no bytes, and one that is too large", () => {
   const [head, content] = encodeFrames({ ...SYNC_DATA, bytes: new Uint8Array(9_999) });
-  const wrong = [[encodeMessage(ALIVE), content], [encodeMessage(SYNC_DATA), content], [head, content, content]];
+  const wrong = [[encodeMessage(ALIVE), content], [encodeMessage(SYNC_DATA), content], [
+    head,
+    content,
+    content,
+  ]];
   for (const frames of wrong) {
     assert.throws(() => decodeFromWorker(...frames), { code: "E_DECODE", message: /a frame too many/ });
   }
