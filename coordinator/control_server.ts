@@ -5,7 +5,7 @@ import { decodeFromWorker, encodeFrames, encodeMessage } from "../shared/protoco
 import { controlSocketOptions, isTcp, WAITING_MESSAGES } from "../shared/protocol/control_socket.ts";
 import { farewellFrame, isFarewell } from "../shared/protocol/farewell.ts";
 import { Inbox } from "../shared/protocol/inbox.ts";
-import { type FromWorker, NO_SESSION, type ToWorker } from "../shared/protocol/messages.ts";
+import { NO_SESSION, type ToWorker } from "../shared/protocol/messages.ts";
 import { memberIdOf } from "../shared/protocol/routing_id.ts";
 import { curveServer } from "../shared/zmq/curve.ts";
 import { createIpcDirectory, type IpcDirectory } from "../shared/zmq/ipc_directory.ts";

@@ -46,16 +46,25 @@ export class Poller {
   }
 
   /**
-   * Resolves when one of the sockets is ready, `wake` was called, or `timeoutMs` have passed (−1: never).
-   * It may resolve without a reason; callers try their sockets and wait again. Only one wait at a time.
+   * Resolves when one of the sockets is ready, `wake` was called, or `timeoutMs` have passed (−1: never). One without end
+   * may resolve without a reason; callers try their sockets and wait again. Only one wait at a time.
    */
   async wait(timeoutMs: number, { readable = [], writable = [] }: Interest = {}): Promise<void> {
     if (this.#pending !== null) throw new Error("Cannot wait on a poller that is waiting");
-    while (this.#wakeReceiver.tryReceive() !== null);
-    const isReady = this.#woken || readable.some((socket) => socket.isReadable) ||
+    const isReady = () =>
+      this.#woken || readable.some((socket) => socket.isReadable) ||
       writable.some((socket) => socket.isWritable);
-    if (isReady) await new Promise(setImmediate); // timers and other events have their turn also in a flood of messages
-    else await this.#poll(timeoutMs, [this.#wakeReceiver, ...new Set([...readable, ...writable])]);
+    const sockets = [this.#wakeReceiver, ...new Set([...readable, ...writable])];
+    const deadline = performance.now() + (timeoutMs < 0 ? LONGEST_MS : timeoutMs);
+    while (this.#wakeReceiver.tryReceive() !== null);
+    if (isReady()) await new Promise(setImmediate); // timers and other events have their turn also in a flood of messages
+    for (
+      let left = deadline - performance.now();
+      left > 0 && !isReady();
+      left = deadline - performance.now()
+    ) {
+      await this.#poll(Math.ceil(left), sockets); // news need not be messages: connections come and go
+    }
     this.#woken = false;
   }
 
@@ -79,9 +88,8 @@ export class Poller {
   async #poll(timeoutMs: number, sockets: readonly Socket[]): Promise<void> {
     this.#reserve(sockets.length);
     sockets.forEach((socket, index) => this.#writeItem(index, socket.newsDescriptor));
-    const limit = BigInt(timeoutMs < 0 ? LONGEST_MS : timeoutMs);
     try {
-      this.#pending = this.#zmq.zmq_poll(this.#items.buffer, sockets.length, limit);
+      this.#pending = this.#zmq.zmq_poll(this.#items.buffer, sockets.length, BigInt(timeoutMs));
       await this.#pending;
     } finally {
       this.#pending = null;
