@@ -1,11 +1,11 @@
 import { type ErrorCode, LockstepError } from "../shared/errors.ts";
 import type { CoordinatorKeys, MemberRole } from "../shared/keys.ts";
 import type { CoordinatorServer, Received } from "../shared/protocol/channel.ts";
-import { decodeFromWorker, encodeMessage } from "../shared/protocol/codec.ts";
+import { decodeFromWorker, encodeFrames, encodeMessage } from "../shared/protocol/codec.ts";
 import { controlSocketOptions, isTcp, WAITING_MESSAGES } from "../shared/protocol/control_socket.ts";
 import { farewellFrame, isFarewell } from "../shared/protocol/farewell.ts";
 import { Inbox } from "../shared/protocol/inbox.ts";
-import { type FromWorker, NO_SESSION, type ToWorker } from "../shared/protocol/messages.ts";
+import { NO_SESSION, type ToWorker } from "../shared/protocol/messages.ts";
 import { memberIdOf } from "../shared/protocol/routing_id.ts";
 import { curveServer } from "../shared/zmq/curve.ts";
 import { createIpcDirectory, type IpcDirectory } from "../shared/zmq/ipc_directory.ts";
@@ -165,11 +165,11 @@ class RouterServer implements ControlServer {
 
   send(to: string, message: ToWorker): Promise<void> {
     const name = this.#peers.routingIdOf(to);
-    return name === undefined ? Promise.resolve() : this.#sendTo(name, encodeMessage(message));
+    return name === undefined ? Promise.resolve() : this.#sendTo(name, ...encodeFrames(message));
   }
 
-  #sendTo(name: string, frame: Frame): Promise<void> {
-    return this.#loop.send(name, [new TextEncoder().encode(name), frame]);
+  #sendTo(name: string, ...frames: readonly Frame[]): Promise<void> {
+    return this.#loop.send(name, [new TextEncoder().encode(name), ...frames]);
   }
 
   receive(): Promise<Received | null> {
@@ -236,7 +236,7 @@ class RouterServer implements ControlServer {
       else if (role === "admin" && this.onAdmin !== undefined && frames.length === 1) {
         if (this.#beingServed >= WAITING_MESSAGES) return; // nobody types so fast
         this.#serveAdmin(this.onAdmin(frames[0], { address }), routingId);
-      } else this.#inbox.push({ from: id, role, address, message: decode(id, frames) });
+      } else this.#inbox.push({ from: id, role, address, message: decodeFromWorker(...frames) });
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       this.#refuse(routingId, error);
@@ -264,12 +264,4 @@ class RouterServer implements ControlServer {
   #count(code: ErrorCode): void {
     this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
   }
-}
-
-function decode(id: string, frames: Frame[]): FromWorker {
-  if (frames.length === 1) return decodeFromWorker(frames[0]);
-  throw new LockstepError(
-    "E_DECODE",
-    `Cannot take a control message of ${frames.length} frames from ${id} as it must have one`,
-  );
 }

@@ -7,7 +7,7 @@ import { estimatedLosses, evaluate } from "./evaluation.ts";
 import { type Group, WentBack } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
 import type { MemberInfo } from "./member_info.ts";
-import { runStep, type StepOutcome } from "./step_round.ts";
+import { runStep, type StartedStep, type StepOutcome } from "./step_round.ts";
 import { type TimedActivity, TimeLimit } from "./time_limit.ts";
 
 /** What a run does at a time. */
@@ -127,13 +127,15 @@ class Run {
 
   async #train(): Promise<RunResult> {
     const { config } = this.options;
+    let started: StartedStep | null = null;
     while (this.#step < config.max_iters && !config.eval_only) {
-      if (this.#step % config.eval_interval === 0 && this.#step !== this.#savedAt) {
+      if (started === null && this.#step % config.eval_interval === 0 && this.#step !== this.#savedAt) {
         if (this.#lacksTime("estimating")) return await this.#stop({ outOfTime: true });
         await this.#timed("estimating", () => this.#estimate());
       }
-      if (this.options.shouldSave?.() && this.#step > 0) await this.#save(false);
-      await this.#timed("stepping", () => this.#runStep());
+      if (started === null && this.options.shouldSave?.() && this.#step > 0) await this.#save(false);
+      started = await this.#timed("stepping", () => this.#runStep(started));
+      if (started !== null) continue;
       if (this.options.shouldStop()) return await this.#stop({ outOfTime: false });
       const isLast = this.#step >= config.max_iters;
       if (this.#lacksTime(isLast ? "estimating" : "stepping")) return await this.#stop({ outOfTime: true });
@@ -167,19 +169,32 @@ class Run {
     return this.#step > 0 && this.#limit.isUp(activity, this.options.group.now());
   }
 
-  async #timed(activity: Exclude<TimedActivity, "saving">, act: () => Promise<void>): Promise<void> {
+  async #timed<T>(activity: Exclude<TimedActivity, "saving">, act: () => Promise<T>): Promise<T> {
     const began = this.options.group.now();
-    await act();
+    const result = await act();
     this.#limit.took(activity, this.options.group.now() - began);
+    return result;
   }
 
-  async #runStep(): Promise<void> {
+  /** Whether `next` is a step that follows the one before at once. */
+  #goesOn(next: number): boolean {
+    const { config: { max_iters, eval_interval }, shouldStop, shouldSave } = this.options;
+    const isBoundary = next >= max_iters || next % eval_interval === 0;
+    return !isBoundary && !shouldStop() && !shouldSave?.() && !this.#lacksTime("stepping");
+  }
+
+  /** The step; resolves to the next one where that is under way. */
+  async #runStep(started: StartedStep | null): Promise<StartedStep | null> {
     const { group, ledger, config, observer, shouldStop, audits } = this.options;
     const began = performance.now();
     const step = this.#step;
     observer.begins?.("stepping");
-    const { loss, gradNorm, learningRate, phases } = await this.#madeStep(() =>
-      runStep({ group, ledger, config, shouldStop, audits, onHeld: (error) => observer.held?.(error) })
+    const { loss, gradNorm, learningRate, phases, next } = await this.#madeStep(() =>
+      runStep({
+        ...{ group, ledger, config, started, shouldStop, audits },
+        goesOn: (next) => this.#goesOn(next),
+        onHeld: (error) => observer.held?.(error),
+      })
     );
     const dt_ms = performance.now() - began;
     const tokens = config.gradient_accumulation_steps * config.batch_size * config.block_size;
@@ -195,8 +210,9 @@ class Run {
       compute_ms: phases.computeMs,
       prepare_ms: phases.prepareMs,
       apply_ms: phases.applyMs,
-      overhead_ms: dt_ms - phases.prepareMs - phases.applyMs,
+      overhead_ms: dt_ms - phases.busyMs,
     });
+    return next;
   }
 
   async #madeStep(make: () => Promise<StepOutcome>): Promise<StepOutcome> {

@@ -188,11 +188,14 @@ export class Group {
     });
   }
 
-  /** Does something with the members, to its end, whatever happens to them meanwhile. One thing at a time. */
-  run(activity: Activity): void {
+  /**
+   * Does something with the members, to its end, whatever happens to them meanwhile. One thing at a time. Joiners wait for
+   * the end of what `isUnderWay`.
+   */
+  run(activity: Activity, { isUnderWay = false }: { isUnderWay?: boolean } = {}): void {
     if (this.#ended !== undefined) return activity.fail(this.#ended.error);
     this.#activity = activity;
-    const why = this.#outdated();
+    const why = isUnderWay && this.#isWhole ? null : this.#outdated();
     if (why === null) this.#start();
     else this.#regroup(why);
   }
@@ -202,15 +205,18 @@ export class Group {
     this.#activity = null;
   }
 
-  /** A step is decided: members that have prepared it may apply it, now or when they are back. */
-  decide(decided: StepDecision): void {
+  /**
+   * A step is decided: members that have prepared it may apply it, now or when they are back. With `next` they go on with
+   * the next one by themselves.
+   */
+  decide(decided: StepDecision, next: Message<Order, "COMMIT">["next"] = null): void {
     this.#decided = decided;
     this.#position = { step: decided.step + 1, stateHash: null };
     this.#snapshot = null;
     this.#failures.succeed();
     this.reach("decided", decided.step);
     for (const id of this.ids) {
-      this.send(id, { type: "COMMIT", epoch: this.epoch, generation: this.#generation, decided });
+      this.send(id, { type: "COMMIT", epoch: this.epoch, generation: this.#generation, decided, next });
       this.reach("commit", decided.step);
     }
   }
@@ -400,6 +406,15 @@ export class Group {
     const isForming = roster.ready.size < roster.ids.length;
     const isHeldUp = this.#activity?.lost(id) ?? false;
     if (isForming || isHeldUp || this.ids.length === 0) this.#regroup(reason);
+  }
+
+  /** Whether the next thing needs another roster. */
+  get awaitsChange(): boolean {
+    return this.#outdated() !== null;
+  }
+
+  get #isWhole(): boolean {
+    return this.#roster?.lost.size === 0;
   }
 
   /** Why the next thing needs another roster; null if it does not. */
@@ -599,17 +614,20 @@ export class Group {
     this.#activity?.start();
   }
 
-  /** Hands a piece of the state to a member that takes its start, or asks whoever has it. */
-  #serve(peer: Peer, { generation, step, index }: Message<Report, "SYNC_GET">): void {
+  /** Hands pieces of the state to a member that takes its start, or asks whoever has it. */
+  #serve(peer: Peer, { generation, step, index, pieces }: Message<Report, "SYNC_GET">): void {
     const roster = this.#roster;
     if (roster === null || generation !== roster.generation || step !== this.#position.step) return;
-    const at = { epoch: this.epoch, generation, step, index };
+    const at = { epoch: this.epoch, generation, step };
+    const wanted = Array.from({ length: pieces }, (_, i) => index + i);
     if (roster.donor !== null) {
-      this.#relay.ask(index, peer.id);
-      return this.send(roster.donor, { type: "SYNC_GET", ...at });
+      for (const index of wanted) this.#relay.ask(index, peer.id);
+      return this.send(roster.donor, { type: "SYNC_GET", ...at, index, pieces });
     }
-    const bytes = this.#snapshot?.piece(index);
-    if (bytes !== undefined) this.send(peer.id, { type: "SYNC_DATA", ...at, bytes });
+    for (const index of wanted) {
+      const bytes = this.#snapshot?.piece(index);
+      if (bytes !== undefined) this.send(peer.id, { type: "SYNC_DATA", ...at, index, bytes });
+    }
   }
 
   #pass({ epoch, generation, step, index, bytes }: Message<Report, "SYNC_DATA">): void {

@@ -1,5 +1,5 @@
 import type { Report } from "../shared/protocol/messages.ts";
-import { PIECE_BYTES } from "../shared/protocol/snapshot_pieces.ts";
+import { PIECE_BYTES, piecesToAsk } from "../shared/protocol/snapshot_pieces.ts";
 import type { Activity } from "./activity.ts";
 import type { Group } from "./group.ts";
 
@@ -9,9 +9,6 @@ export interface ReadStateOptions {
   /** Takes a piece; called one after the other, in order. */
   onPiece(piece: Uint8Array<ArrayBuffer>): Promise<void>;
 }
-
-/** Pieces that are asked for before the first of them has come. */
-const WINDOW = 16;
 
 /** Reads the state at the group's position from one member, and from another one where that is lost. All stand still meanwhile. */
 export function readState(group: Group, options: ReadStateOptions): Promise<void> {
@@ -65,9 +62,10 @@ class StateReading implements Activity {
 
   #ask(): void {
     const { epoch, generation, position: { step } } = this.group;
-    while (this.#donor !== null && this.#asked < Math.min(this.#count, this.#taken + WINDOW)) {
-      this.group.send(this.#donor, { type: "SYNC_GET", epoch, generation, step, index: this.#asked++ });
-    }
+    const index = this.#asked, pieces = piecesToAsk({ asked: index, taken: this.#taken, count: this.#count });
+    if (this.#donor === null || pieces === 0) return;
+    this.#asked += pieces;
+    this.group.send(this.#donor, { type: "SYNC_GET", epoch, generation, step, index, pieces });
   }
 
   #finish(): void {

@@ -15,6 +15,15 @@ export interface StepOutcome {
   readonly learningRate: number;
   readonly stateHash: string;
   readonly phases: StepPhases;
+  /** The next step where it is under way already; to be made at once. */
+  readonly next: StartedStep | null;
+}
+
+/** A step that members were told to compute together with the decision of the one before. */
+export interface StartedStep {
+  readonly generation: number;
+  /** What came of it while members were still applying the one before. */
+  readonly prepared: ReadonlyMap<string, Prepared>;
 }
 
 /** How long the slowest member took, in ms. What a step took besides is messages, the ledger, and making it again. */
@@ -24,6 +33,8 @@ export interface StepPhases {
   /** Those and the reduction, which overlap; a faster member waits in it for a slower one. */
   readonly prepareMs: number;
   readonly applyMs: number;
+  /** Preparing and applying, of the member that had most to do. */
+  readonly busyMs: number;
 }
 
 export interface StepOptions {
@@ -32,6 +43,10 @@ export interface StepOptions {
   readonly config: RunConfig;
   /** True once somebody asked the run to end: a step that cannot be written is not waited for. */
   shouldStop(): boolean;
+  /** The step, where the one before started it. */
+  readonly started?: StartedStep | null;
+  /** Whether nothing comes between this step and the `next` one: then members need not wait for STEP. */
+  goesOn?(next: number): boolean;
   /** Whether members that compute the same shard must get the same gradient. */
   audits?(): boolean;
   /** Told once if the ledger cannot be written for now. */
@@ -51,8 +66,8 @@ const LEDGER_PATIENCE_MS = 30_000;
  */
 export function runStep(options: StepOptions): Promise<StepOutcome> {
   const round = new StepRound(options);
-  options.group.run(round);
-  return round.outcome.promise.finally(() => options.group.done());
+  options.group.run(round, { isUnderWay: options.started?.generation === options.group.generation });
+  return round.outcome.promise;
 }
 
 class StepRound implements Activity {
@@ -62,6 +77,9 @@ class StepRound implements Activity {
   readonly #prepared = new Map<string, Prepared>();
   /** By member, once the step is decided. */
   readonly #applied = new Map<string, Applied>();
+  /** Of the next step, once that is started. */
+  readonly #early = new Map<string, Prepared>();
+  #next: StartedStep | null = null;
   #attempt = -1;
   #isDecided = false;
   #heldSince: number | null = null;
@@ -78,16 +96,20 @@ class StepRound implements Activity {
     this.#attempt++;
     this.#prepared.clear();
     this.#heldSince = null;
-    const { epoch, generation } = group;
-    const audit = this.options.audits?.() ? this.#audit() : null;
-    group.broadcast({ type: "STEP", epoch, generation, step: this.#step, attempt: this.#attempt, audit });
+    const { started } = this.options;
+    if (this.#attempt > 0 || started?.generation !== group.generation) {
+      const { epoch, generation } = group, step = this.#step, attempt = this.#attempt;
+      return group.broadcast({ type: "STEP", epoch, generation, step, attempt, audit: this.#audit(step) });
+    }
+    for (const [id, report] of started.prepared) this.#takePrepared(id, report);
   }
 
   /** Every so many steps somebody else computes a shard too; which and who follows from the step. */
-  #audit(): Message<Order, "STEP">["audit"] {
-    const { group, config: { audit_interval, gradient_accumulation_steps: V } } = this.options;
-    if (audit_interval === 0 || this.#step % audit_interval !== 0 || group.ids.length < 2) return null;
-    const key = Math.imul(this.#step + 1, 0x9e3779b1) >>> 8;
+  #audit(step: number): Message<Order, "STEP">["audit"] {
+    const { group, config: { audit_interval, gradient_accumulation_steps: V }, audits } = this.options;
+    if (!audits?.()) return null;
+    if (audit_interval === 0 || step % audit_interval !== 0 || group.ids.length < 2) return null;
+    const key = Math.imul(step + 1, 0x9e3779b1) >>> 8;
     const shard = key % V;
     const owner = group.ids.findIndex((id) => group.shards.get(id)?.includes(shard));
     const auditor = (owner + 1 + key % (group.ids.length - 1)) % group.ids.length;
@@ -96,15 +118,20 @@ class StepRound implements Activity {
 
   take(from: string, report: Report): void {
     if (report.type === "PREPARED" && !this.#isDecided) {
-      if (report.step !== this.#step || report.attempt !== this.#attempt) return;
-      this.options.group.reach("reduce", this.#step);
-      this.#prepared.set(from, report);
-      this.#decideIfDue();
+      if (report.step === this.#step && report.attempt === this.#attempt) this.#takePrepared(from, report);
+    } else if (report.type === "PREPARED" && this.#next !== null && report.step === this.#step + 1) {
+      this.#early.set(from, report);
     }
     if (report.type === "APPLIED" && this.#isDecided && report.step === this.#step + 1) {
       this.#applied.set(from, report);
       this.#finishIfDue();
     }
+  }
+
+  #takePrepared(from: string, report: Prepared): void {
+    this.options.group.reach("reduce", this.#step);
+    this.#prepared.set(from, report);
+    this.#decideIfDue();
   }
 
   lost(): boolean {
@@ -148,10 +175,18 @@ class StepRound implements Activity {
         state_hash: stateHash,
       });
       this.#isDecided = true;
-      group.decide({ step: this.#step, gradHash, ...stepScalars(this.#step, config) });
+      group.decide({ step: this.#step, gradHash, ...stepScalars(this.#step, config) }, this.#startNext());
     } catch (error) {
       if (!this.#isHeld(error)) group.fail(error);
     }
+  }
+
+  /** Where nothing comes between, members go on from applying this step to computing the next one. */
+  #startNext(): Message<Order, "COMMIT">["next"] {
+    const { group, goesOn } = this.options;
+    if (group.awaitsChange || !goesOn?.(this.#step + 1)) return null;
+    this.#next = { generation: group.generation, prepared: this.#early };
+    return { audit: this.#audit(this.#step + 1) };
   }
 
   /** A step that cannot be written down is not decided: it waits, for a while. */
@@ -198,8 +233,8 @@ class StepRound implements Activity {
       return hashes === null ? [] : [{ id, hashes }];
     });
     for (const { id, hashes } of audits) {
+      if (hashes === audits[0].hashes) continue;
       const where = bucketOf(audits[0].hashes, hashes);
-      if (where === "") continue;
       const shard = `the gradient of the audited shard of step ${this.#step}${where}`;
       throw this.#diverged(`${shard}: ${audits[0].id} and ${id} computed it`);
     }
@@ -243,22 +278,32 @@ class StepRound implements Activity {
     const { learningRate } = stepScalars(this.#step, this.options.config);
     const losses = this.#losses() ?? new Float64Array(1).fill(NaN);
     const [{ gradNorm }] = this.#prepared.values();
-    const phases = this.#phases();
-    this.outcome.resolve({ loss: this.#mean(losses), gradNorm, learningRate, stateHash, phases });
+    const loss = this.#mean(losses), phases = this.#phases(), next = this.#next;
+    if (next === null) this.options.group.done();
+    this.outcome.resolve({ loss, gradNorm, learningRate, stateHash, phases, next });
   }
 
   #phases(): StepPhases {
-    const [prepared, applied] = [[...this.#prepared.values()], [...this.#applied.values()]];
+    const members = [...this.#prepared].map(([id, { computeMs, prepareMs }]) => {
+      const { applyMs = 0 } = this.#applied.get(id) ?? {};
+      return { computeMs, prepareMs, applyMs, busyMs: prepareMs + applyMs };
+    });
+    const most = (phase: keyof StepPhases) => Math.max(0, ...members.map((member) => member[phase]));
     return {
-      computeMs: Math.max(0, ...prepared.map(({ computeMs }) => computeMs)),
-      prepareMs: Math.max(0, ...prepared.map(({ prepareMs }) => prepareMs)),
-      applyMs: Math.max(0, ...applied.map(({ applyMs }) => applyMs)),
+      computeMs: most("computeMs"),
+      prepareMs: most("prepareMs"),
+      applyMs: most("applyMs"),
+      busyMs: most("busyMs"),
     };
   }
 }
 
-/** Where two gradients differ first, in words; nothing where that is nowhere or cannot be said. */
-function bucketOf(one: readonly string[], other: readonly string[]): string {
-  const first = one.findIndex((hash, bucket) => hash !== other[bucket]);
-  return first < 0 || one.length !== other.length ? "" : ` in bucket ${first + 1} of ${one.length}`;
+/** Where two gradients differ first, in words; nothing where that cannot be said. */
+function bucketOf(one: string, other: string): string {
+  const buckets = one.length / HASH_DIGITS;
+  const first = Array.from({ length: buckets }, (_, bucket) => HASH_DIGITS * bucket)
+    .findIndex((at) => one.slice(at, at + HASH_DIGITS) !== other.slice(at, at + HASH_DIGITS));
+  return first < 0 || one.length !== other.length ? "" : ` in bucket ${first + 1} of ${buckets}`;
 }
+
+const HASH_DIGITS = 32;

@@ -1,8 +1,9 @@
 /// <reference lib="deno.worker" />
 /** A thread that owns the data sockets and reduces gradients in place in the arenas of its process. */
 import { LockstepError } from "../shared/errors.ts";
+import { loadLibzmq } from "../shared/zmq/libzmq.ts";
 import { Exposures } from "./collective/exposures.ts";
-import { makeReducer } from "./collective/make_reducer.ts";
+import { exposeArenas, makeReducer } from "./collective/make_reducer.ts";
 import { PeerError } from "./collective/peer_error.ts";
 import type { Reducer } from "./collective/reducer.ts";
 import type { FromCollectiveThread, ToCollectiveThread } from "./collective/thread_messages.ts";
@@ -12,6 +13,10 @@ const exposures = new Exposures();
 
 async function handle(message: ToCollectiveThread): Promise<void> {
   switch (message.type) {
+    case "expose":
+      loadLibzmq();
+      exposeArenas(message.memory, exposures);
+      return answer({ type: "exposed" });
     case "configure":
       await reducer?.close();
       reducer = makeReducer(message.setup, exposures);

@@ -1,7 +1,7 @@
 import { LockstepError } from "../shared/errors.ts";
 import type { MemberKeys } from "../shared/keys.ts";
 import type { WorkerChannel } from "../shared/protocol/channel.ts";
-import { decodeToWorker, encodeMessage } from "../shared/protocol/codec.ts";
+import { decodeToWorker, encodeFrames } from "../shared/protocol/codec.ts";
 import { controlSocketOptions, isTcp, WAITING_MESSAGES } from "../shared/protocol/control_socket.ts";
 import { farewellFrame, isFarewell } from "../shared/protocol/farewell.ts";
 import { Inbox } from "../shared/protocol/inbox.ts";
@@ -99,7 +99,7 @@ class DealerClient implements WorkerChannel {
 
   send(message: FromWorker): Promise<void> {
     if (this.#state === "gone" || this.#closed !== null) return Promise.resolve();
-    return this.#loop.send(COORDINATOR, [encodeMessage(message)]);
+    return this.#loop.send(COORDINATOR, encodeFrames(message));
   }
 
   receive(): Promise<ToWorker | null> {
@@ -171,7 +171,7 @@ class DealerClient implements WorkerChannel {
   #deliver(frames: Frame[]): void {
     if (isFarewell(frames[0])) return this.#parted.resolve();
     try {
-      this.#inbox.push(decodeToWorker(frames[0]));
+      this.#inbox.push(decodeToWorker(...frames));
     } catch (error) {
       this.#inbox.fail(error);
     }

@@ -20,8 +20,8 @@ export interface ShardLoss {
 export interface ComputedStep {
   /** Of all its shards. */
   readonly losses: ShardLoss[];
-  /** The hashes of the buckets of the audited shard's gradient; null where it was not computed now. */
-  readonly audited: string[] | null;
+  /** The hashes of the buckets of the audited shard's gradient in a row; null where it was not computed now. */
+  readonly audited: string | null;
 }
 
 /** Into how many an audited gradient is cut, so that a difference can be told where it is. */
@@ -132,7 +132,7 @@ export class ShardTrainer {
     },
   ): Promise<ComputedStep | null> {
     const { accumulator } = this.parts;
-    let audited: string[] | null = null;
+    let audited: string | null = null;
     if (step !== this.#step) this.#losses.clear();
     this.#step = step;
     for (const { node, region } of accumulator.begin(step)) onPartial(node, region.byteOffset);
@@ -207,8 +207,9 @@ export class ShardTrainer {
     return this.#hashOf(byteOffset, { start: 0, length });
   }
 
-  #bucketHashes({ byteOffset, length }: Region): string[] {
-    return segmentsOf({ start: 0, length }, AUDITED_BUCKETS).map((part) => this.#hashOf(byteOffset, part));
+  #bucketHashes({ byteOffset, length }: Region): string {
+    const parts = segmentsOf({ start: 0, length }, AUDITED_BUCKETS);
+    return parts.map((part) => this.#hashOf(byteOffset, part)).join("");
   }
 
   #hashOf(byteOffset: number, { start, length }: Part): string {

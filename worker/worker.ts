@@ -13,12 +13,13 @@ import {
   type Report,
   type ToWorker,
 } from "../shared/protocol/messages.ts";
+import { piecesToAsk } from "../shared/protocol/snapshot_pieces.ts";
 import { newSessionId, Session } from "../shared/protocol/session.ts";
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Collective, CollectiveStatus, Reduced } from "./collective/collective.ts";
 import { PeerError } from "./collective/peer_error.ts";
-import type { CollectiveSetup } from "./collective/thread_messages.ts";
+import type { CollectiveMemory, CollectiveSetup } from "./collective/thread_messages.ts";
 import type { ComputeInfo, ComputeMemory, Computing } from "./compute.ts";
 import { fetchData } from "./fetch_data.ts";
 import { cpuMs } from "./cpu_time.ts";
@@ -30,6 +31,8 @@ import { type SnapshotBytes, StateBytes } from "./state_bytes.ts";
 
 /** A collective that can join a generation. */
 export interface Reducing extends Collective {
+  /** Does what can be done before it is known who the members are. Nobody may write to the memory meanwhile. */
+  expose?(memory: CollectiveMemory): Promise<void>;
   configure(setup: CollectiveSetup): Promise<void>;
   /** After configure: TCP ports for members on other hosts, by rank. */
   readonly ports: readonly number[];
@@ -97,8 +100,6 @@ interface Life {
 const BEAT_MS = 1_000;
 /** A coordinator that is silent for so long may not have heard what was sent to it. */
 const SILENCE_MS = 3_000;
-/** How many pieces of a snapshot are asked for at a time. */
-const SYNC_WINDOW = 16;
 
 /**
  * A member's life: joins, takes its start, then computes, reduces and applies step by step until it is drained. Resolves to
@@ -269,7 +270,9 @@ class Member {
       case "STEP":
         return this.#enqueueFor(order, () => this.#computeStep(order));
       case "COMMIT":
-        return this.#enqueueFor(order, () => this.#commit(order));
+        this.#enqueueFor(order, () => this.#commit(order));
+        if (order.next !== null) this.#handle(followingStep(order, order.next));
+        return;
       case "EVAL_DEAL":
         return this.#enqueueFor(order, () => this.#evaluate(order));
       case "DRAIN":
@@ -331,13 +334,14 @@ class Member {
     { config: given, configHash, files, trains, scratchGradients }: Message<Order, "CONFIG">,
   ): Promise<void> {
     if (this.#loaded?.configHash !== configHash) {
-      const { computing } = this.options;
+      const { computing, reducing } = this.options;
       const asked = parseRunConfig(given, { source: "the coordinator" });
       refuseOther(asked, this.options);
       const config = await this.#withData(asked, files);
       const info = await computing.load(config, { stateOnDemand: true });
       const memory = await computing.memory();
       const training = trains ? await computing.prepare({ scratchGradients }) : null;
+      if (training !== null) await reducing.expose?.({ ...memory, partials: training.partials });
       const fingerprint = trains ? await computing.fingerprint() : null;
       const bytes = this.options.snapshot?.(memory) ?? new StateBytes(memory.state);
       const evaluation = new Evaluation(config, computing);
@@ -377,12 +381,13 @@ class Member {
     this.#rank = roster.rank;
     await reducing.abort();
     if (decided !== null) await this.#applyDecided(decided);
-    if (!await this.#configure(roster)) return;
+    const pulled = source === "sync" ? this.#pull(roster) : true;
+    const [isConfigured, isPulled] = await Promise.all([this.#configure(roster), pulled]);
+    if (!isConfigured || !isPulled) return;
     if (source === "init") {
       this.#stateHash = await computing.initialize();
       this.#applied = 0;
     }
-    if (source === "sync" && !await this.#pull(roster)) return;
     if (this.#stateHash === null || this.#applied === null) {
       throw new LockstepError("E_STALE", `${this.options.id} has no state to start from at step ${step}`);
     }
@@ -435,8 +440,13 @@ class Member {
     this.#applied = this.#stateHash = null;
     this.#prepared = undefined;
     const count = bytes.pieceCount;
-    const ask = (index: number) => this.#send({ type: "SYNC_GET", epoch, generation, step, index });
     const received = new Set<number>();
+    let asked = 0;
+    const ask = () => {
+      const pieces = piecesToAsk({ asked, taken: received.size, count });
+      if (pieces > 0) this.#send({ type: "SYNC_GET", epoch, generation, step, index: asked, pieces });
+      asked += pieces;
+    };
     const complete = new Promise<boolean>((resolve) => {
       this.#takePiece = (piece) => {
         if (piece === null) return resolve(false);
@@ -446,11 +456,10 @@ class Member {
         received.add(piece.index);
         this.options.reach?.("pull", step);
         this.#pieces++;
-        const next = received.size - 1 + SYNC_WINDOW;
         if (received.size === count) resolve(true);
-        else if (next < count) ask(next);
+        else ask();
       };
-      for (let index = 0; index < Math.min(SYNC_WINDOW, count); index++) ask(index);
+      ask();
       if (!this.#isCurrent(roster)) resolve(false);
     });
     const isComplete = await complete;
@@ -461,13 +470,18 @@ class Member {
     return true;
   }
 
-  async #giveState({ epoch, generation, step, index }: Message<Order, "SYNC_GET">): Promise<void> {
+  async #giveState(
+    { epoch, generation, step, index: first, pieces }: Message<Order, "SYNC_GET">,
+  ): Promise<void> {
     if (step !== this.#applied) return;
     if (this.#inArena !== step) await this.options.computing.download();
     this.#inArena = step;
-    const bytes = this.#member().bytes.piece(index);
-    this.options.reach?.("give", step);
-    await this.#send({ type: "SYNC_DATA", epoch, generation, step, index, bytes });
+    for (let index = first; index < first + pieces; index++) {
+      if (!this.#isCurrent({ epoch, generation })) return;
+      const bytes = this.#member().bytes.piece(index);
+      this.options.reach?.("give", step);
+      await this.#send({ type: "SYNC_DATA", epoch, generation, step, index, bytes });
+    }
   }
 
   /** COMPUTE and REDUCE, which overlap; then PREPARED. */
@@ -549,6 +563,14 @@ class Member {
     if (this.#loaded === undefined) throw new LockstepError("E_DECODE", "Cannot work before CONFIG");
     return this.#loaded;
   }
+}
+
+/** The STEP that a COMMIT stands for too. */
+function followingStep(
+  { epoch, generation, decided: { step } }: Message<Order, "COMMIT">,
+  { audit }: Pick<Step, "audit">,
+): Step {
+  return { type: "STEP", epoch, generation, step: step + 1, attempt: 0, audit };
 }
 
 /** A node that was started with another command line than the coordinator's. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type ErrorCode, isErrorCode } from "../errors.ts";
+import { SYNC_WINDOW } from "./snapshot_pieces.ts";
 
 /** Names of members, files and the like. */
 const name = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/);
@@ -9,16 +10,20 @@ const text = z.string().max(4_096);
 const count = z.int().min(0);
 /** Any number, NaN and infinities included: the coordinator must see them to refuse them. */
 const anyNumber = z.custom<number>((value) => typeof value === "number", "Invalid input: expected number");
-/** A hash in lower-case hexadecimal, of 128 bits (state, gradient) to 256 bits (SHA-256). */
 /** In ms. */
 const duration = z.number().min(0);
+/** A hash in lower-case hexadecimal, of 128 bits (state, gradient) to 256 bits (SHA-256). */
 const hash = z.string().regex(/^[0-9a-f]{32,64}$/);
+/** Hashes of buckets in a row, as they are in each step and looked at in none that goes well. */
+const hashes = z.string().regex(/^(?:[0-9a-f]{32})*$/);
 /** Where a member's data socket listens; null where a run has one process and no sockets. */
 const endpoint = z.string().regex(/^(ipc|tcp):\/\/\S{1,255}$/).nullable();
 /** A member's own CURVE key for data, Z85; null where a run has no sockets or is insecure. */
 const publicKey = z.string().length(40).nullable();
-const bytes = z.instanceof(Uint8Array);
+const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
 const nonce = bytes.refine((value) => value.length === 16, "Invalid input: expected 16 bytes");
+/** How many pieces are asked for at a time, at most. */
+const pieceCount = z.int().min(1).max(SYNC_WINDOW);
 const json = z.record(z.string(), z.json());
 const errorCode = z.custom<ErrorCode>(
   (value) => typeof value === "string" && isErrorCode(value),
@@ -32,6 +37,9 @@ const boundary = { ...generation, step: count };
 /** One try at one step. */
 const attempt = { ...boundary, attempt: count };
 /** What a member needs to apply a step: its gradient's hash, and AdamW's numbers. */
+/** A shard that two members compute, to compare what they get. */
+const audit = z.strictObject({ shard: count, ranks: z.array(count) }).nullable();
+
 const decision = {
   step: count,
   gradHash: hash,
@@ -84,13 +92,20 @@ export const toWorkerSchema = z.discriminatedUnion("type", [
     decided: z.strictObject(decision).nullable(),
   }),
   /** Compute and reduce a step. The members of `audit` also say which gradient they get for its shard. */
-  message("STEP", { ...attempt, audit: z.strictObject({ shard: count, ranks: z.array(count) }).nullable() }),
+  message("STEP", { ...attempt, audit }),
   /** By rank: where each member on another host waits for this one. */
   message("LINKS", { ...generation, endpoints: z.array(z.string().max(256)) }),
-  /** The step is decided: its line is in the ledger. */
-  message("COMMIT", { ...generation, decided: z.strictObject(decision) }),
-  /** A piece of the state at a boundary is wanted. */
-  message("SYNC_GET", { ...boundary, index: count }),
+  /**
+   * The step is decided: its line is in the ledger. `next` is the first attempt of the next one, to be computed once this
+   * one is applied; null where STEP will say what follows.
+   */
+  message("COMMIT", {
+    ...generation,
+    decided: z.strictObject(decision),
+    next: z.strictObject({ audit }).nullable(),
+  }),
+  /** Pieces of the state at a boundary are wanted, from `index` on. */
+  message("SYNC_GET", { ...boundary, index: count, pieces: pieceCount }),
   /** A piece that was asked for. */
   message("SYNC_DATA", { ...boundary, index: count, bytes }),
   /** A piece of a data file; empty after its end. */
@@ -137,23 +152,23 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
   message("READY", { ...boundary, stateHash: hash }),
   /**
    * The reduced gradient is there; `losses` are those of this worker's shards, `bucketHashes` those of the gradient's
-   * segments, `stateHash` that of the state before the step, `audited` those of the buckets of the audited shard's
-   * gradient where it was computed here. From STEP on the own gradients took `computeMs`, all of it `prepareMs`.
+   * segments in a row, `stateHash` that of the state before the step, `audited` those of the buckets of the audited
+   * shard's gradient where it was computed here. From STEP on the own gradients took `computeMs`, all of it `prepareMs`.
    */
   message("PREPARED", {
     ...attempt,
     losses: z.array(z.strictObject({ shard: count, loss: anyNumber })),
     gradHash: hash,
-    bucketHashes: z.array(hash),
+    bucketHashes: hashes,
     gradNorm: anyNumber,
     stateHash: hash,
-    audited: z.array(hash).nullable(),
+    audited: hashes.nullable(),
     computeMs: duration,
     prepareMs: duration,
   }),
   /** `applyMs` is 0 for a step that was applied before. */
   message("APPLIED", { ...boundary, stateHash: hash, applyMs: duration }),
-  message("SYNC_GET", { ...boundary, index: count }),
+  message("SYNC_GET", { ...boundary, index: count, pieces: pieceCount }),
   message("SYNC_DATA", { ...boundary, index: count, bytes }),
   /** The reduction of a step failed here for a bad frame or a lost link; `rank` is the peer that it came from. */
   message("FAILED", { ...attempt, code: errorCode, message: text, rank: count.nullable() }),

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { type Libzmq, loadLibzmq } from "./libzmq.ts";
 import type { Context, Socket } from "./socket.ts";
 
@@ -9,10 +10,12 @@ export interface Interest {
   writable?: readonly Socket[];
 }
 
-const POLLIN = 1, POLLOUT = 2;
-// zmq_pollitem_t: socket pointer, file descriptor (unused), events, returned events.
-const ITEM_BYTES = Deno.build.os === "windows" ? 24 : 16;
-const EVENTS_OFFSET = Deno.build.os === "windows" ? 16 : 12;
+const POLLIN = 1;
+const IS_WINDOWS = Deno.build.os === "windows";
+// zmq_pollitem_t: socket pointer (null), file descriptor, events, returned events.
+const ITEM_BYTES = IS_WINDOWS ? 24 : 16;
+const DESCRIPTOR_OFFSET = 8;
+const EVENTS_OFFSET = IS_WINDOWS ? 16 : 12;
 const WAKE = [new Uint8Array(0)];
 /**
  * Deno has 32 threads for all that a JavaScript thread waits for at a time. A wait without end gives its own back now and
@@ -21,8 +24,9 @@ const WAKE = [new Uint8Array(0)];
 const LONGEST_MS = 500;
 
 /**
- * Waits for sockets on a thread of its own, so that JavaScript goes on running. The sockets belong to it
- * while it waits: an event loop drains and flushes them between two waits, and everyone else uses `wake`.
+ * Waits for sockets on a thread of its own, so that JavaScript goes on running. That thread knows only the descriptors by
+ * which sockets tell of news (ZMQ_FD): the sockets stay the caller's, which may send while it waits. As sending takes in
+ * such news too, whoever does asks the socket afterwards whether it `isReadable`.
  */
 export class Poller {
   readonly #zmq: Libzmq = loadLibzmq();
@@ -42,12 +46,25 @@ export class Poller {
   }
 
   /**
-   * Resolves when one of the sockets is ready, `wake` was called, or `timeoutMs` have passed (−1: never).
-   * It may resolve without a reason; callers try their sockets and wait again. Only one wait at a time.
+   * Resolves when one of the sockets is ready, `wake` was called, or `timeoutMs` have passed (−1: never). One without end
+   * may resolve without a reason; callers try their sockets and wait again. Only one wait at a time.
    */
-  async wait(timeoutMs: number, interest: Interest = {}): Promise<void> {
+  async wait(timeoutMs: number, { readable = [], writable = [] }: Interest = {}): Promise<void> {
     if (this.#pending !== null) throw new Error("Cannot wait on a poller that is waiting");
-    if (!this.#woken) await this.#poll(timeoutMs, interest);
+    const isReady = () =>
+      this.#woken || readable.some((socket) => socket.isReadable) ||
+      writable.some((socket) => socket.isWritable);
+    const sockets = [this.#wakeReceiver, ...new Set([...readable, ...writable])];
+    const deadline = performance.now() + (timeoutMs < 0 ? LONGEST_MS : timeoutMs);
+    while (this.#wakeReceiver.tryReceive() !== null);
+    if (isReady()) await new Promise(setImmediate); // timers and other events have their turn also in a flood of messages
+    for (
+      let left = deadline - performance.now();
+      left > 0 && !isReady();
+      left = deadline - performance.now()
+    ) {
+      await this.#poll(Math.ceil(left), sockets); // news need not be messages: connections come and go
+    }
     this.#woken = false;
   }
 
@@ -68,25 +85,15 @@ export class Poller {
     this.#wakeReceiver.close();
   }
 
-  async #poll(timeoutMs: number, { readable = [], writable = [] }: Interest): Promise<void> {
-    const events = new Map<Socket, number>([[this.#wakeReceiver, POLLIN]]);
-    for (const socket of readable) events.set(socket, POLLIN);
-    for (const socket of writable) events.set(socket, (events.get(socket) ?? 0) | POLLOUT);
-    const lent: Socket[] = [];
+  async #poll(timeoutMs: number, sockets: readonly Socket[]): Promise<void> {
+    this.#reserve(sockets.length);
+    sockets.forEach((socket, index) => this.#writeItem(index, socket.newsDescriptor));
     try {
-      this.#reserve(events.size);
-      for (const [socket, wanted] of events) {
-        this.#writeItem(lent.length, { address: Deno.UnsafePointer.value(socket.lend()), wanted });
-        lent.push(socket);
-      }
-      const limit = BigInt(timeoutMs < 0 ? LONGEST_MS : timeoutMs);
-      this.#pending = this.#zmq.zmq_poll(this.#items.buffer, lent.length, limit);
+      this.#pending = this.#zmq.zmq_poll(this.#items.buffer, sockets.length, BigInt(timeoutMs));
       await this.#pending;
     } finally {
       this.#pending = null;
-      for (const socket of lent) socket.takeBack();
     }
-    while (this.#wakeReceiver.tryReceive() !== null);
   }
 
   #reserve(items: number): void {
@@ -94,8 +101,11 @@ export class Poller {
     this.#items = new DataView(new ArrayBuffer(2 * items * ITEM_BYTES));
   }
 
-  #writeItem(index: number, { address, wanted }: { address: bigint; wanted: number }): void {
-    this.#items.setBigUint64(index * ITEM_BYTES, address, true);
-    this.#items.setInt16(index * ITEM_BYTES + EVENTS_OFFSET, wanted, true);
+  #writeItem(index: number, descriptor: bigint): void {
+    this.#items.setBigUint64(index * ITEM_BYTES, 0n, true);
+    const at = index * ITEM_BYTES + DESCRIPTOR_OFFSET;
+    if (IS_WINDOWS) this.#items.setBigUint64(at, descriptor, true);
+    else this.#items.setInt32(at, Number(descriptor), true);
+    this.#items.setInt16(index * ITEM_BYTES + EVENTS_OFFSET, POLLIN, true);
   }
 }

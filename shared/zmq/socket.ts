@@ -10,7 +10,8 @@ const SOCKET_TYPES = { pair: 0, pub: 1, sub: 2, rep: 4, dealer: 5, router: 6, pu
 /** The kinds of sockets, as zmq_socket(3) describes them. */
 export type SocketType = keyof typeof SOCKET_TYPES;
 
-const RCVMORE = 13, LAST_ENDPOINT = 32; // options that are only read
+const RCVMORE = 13, NEWS_DESCRIPTOR = 14, EVENTS = 15, LAST_ENDPOINT = 32; // options that are only read
+const POLLIN = 1, POLLOUT = 2;
 const SOURCE_DESCRIPTOR = 2; // ZMQ_SRCFD
 const DONTWAIT = 1, SNDMORE = 2;
 const EAGAIN = Deno.build.os === "darwin" ? 35 : 11;
@@ -65,16 +66,16 @@ export class Context {
 
 /**
  * A socket. It never blocks, and never copies a message more than libzmq needs (once when sending, once when
- * receiving). While a `Poller` waits on it, any use throws, as libzmq allows one thread at a time.
+ * receiving).
  */
 export class Socket {
   readonly #zmq: Libzmq;
   #handle: Deno.PointerObject | null;
-  #lent = false;
   readonly #onClose: () => void;
   readonly #message = new Uint8Array(MESSAGE_STRUCT_BYTES);
   readonly #int = new Int32Array(1);
   readonly #size = new BigUint64Array(1);
+  #descriptor: bigint | null = null;
   /** To be filled by the message that is being received. */
   #source: MessageSource | null = null;
 
@@ -193,21 +194,24 @@ export class Socket {
     this.#onClose();
   }
 
-  /** For `Poller`: the native socket, which is the poller's alone until `takeBack`. */
-  lend(): Deno.PointerObject {
-    const handle = this.#own();
-    this.#lent = true;
-    return handle;
+  /** Whether a message can be received. */
+  get isReadable(): boolean {
+    return (this.#events() & POLLIN) !== 0;
   }
 
-  /** For `Poller`: ends `lend`. */
-  takeBack(): void {
-    this.#lent = false;
+  /** Whether there is room for a message; of a socket with many peers, whether any has some. */
+  get isWritable(): boolean {
+    return (this.#events() & POLLOUT) !== 0;
+  }
+
+  /** For `Poller`: a descriptor that becomes readable when there is news that no call has taken in yet. */
+  get newsDescriptor(): bigint {
+    this.#descriptor ??= this.#readDescriptor();
+    return this.#descriptor;
   }
 
   #own(): Deno.PointerObject {
     if (this.#handle === null) throw new Error("Cannot use a socket that is closed");
-    if (this.#lent) throw new Error("Cannot use a socket while a poller waits on it");
     return this.#handle;
   }
 
@@ -249,9 +253,27 @@ export class Socket {
   }
 
   #hasMore(): boolean {
+    return this.#readInt(RCVMORE) !== 0;
+  }
+
+  #events(): number {
+    return this.#readInt(EVENTS);
+  }
+
+  #readInt(option: number): number {
+    this.#int[0] = 0;
     this.#size[0] = 4n;
-    this.#zmq.zmq_getsockopt(this.#own(), RCVMORE, this.#int, this.#size);
-    return this.#int[0] !== 0;
+    this.#zmq.zmq_getsockopt(this.#own(), option, this.#int, this.#size);
+    return this.#int[0];
+  }
+
+  #readDescriptor(): bigint {
+    const descriptor = new BigUint64Array(1); // four bytes, on Windows eight
+    this.#size[0] = 8n;
+    if (this.#zmq.zmq_getsockopt(this.#own(), NEWS_DESCRIPTOR, descriptor, this.#size) !== 0) {
+      throw zmqError(this.#zmq, "Cannot read a socket's descriptor");
+    }
+    return descriptor[0];
   }
 }
 

@@ -49,6 +49,7 @@ export class SocketLoop {
   readonly #unsent = new Map<string, Unsent[]>();
   readonly #ended: Promise<void>;
   #closing = false;
+  #isWaiting = false;
 
   /** Starts at once. `socket` and its `context` are the loop's from here on, until `close` frees both. */
   constructor({ context, socket }: { context: Context; socket: Socket }, options: SocketLoopOptions) {
@@ -60,8 +61,8 @@ export class SocketLoop {
   }
 
   /**
-   * Queues a message; messages with the same `key` keep their order. Resolves when the socket has taken it,
-   * or never will.
+   * Sends a message, or queues it behind those with the same `key` that their peer cannot take yet. Resolves when the
+   * socket has taken it, or never will.
    */
   send(key: string, frames: readonly Frame[]): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -70,7 +71,7 @@ export class SocketLoop {
     const message = { frames, done: resolve };
     if (queue === undefined) this.#unsent.set(key, [message]);
     else queue.push(message);
-    this.wake();
+    if (this.#isWaiting) this.#sendNow();
     return promise;
   }
 
@@ -108,6 +109,12 @@ export class SocketLoop {
     }
   }
 
+  /** While the loop waits: what comes next need not wait for its turn. */
+  #sendNow(): void {
+    this.#flush();
+    if (this.#unsent.size > 0 || this.#socket.isReadable) this.wake();
+  }
+
   async #turn(): Promise<void> {
     const options = this.#options;
     const { sides = [] } = options;
@@ -128,10 +135,14 @@ export class SocketLoop {
   }
 
   /** Waits for messages, and for room if something is queued: a socket of many peers tells only whether any has some. */
-  #waitToSend(timeoutMs: number, readable: readonly Socket[] = []): Promise<void> {
-    if (this.#unsent.size === 0) return this.#poller.wait(timeoutMs, { readable });
-    if (!this.#options.singlePeer) return this.#poller.wait(RETRY_MS, { readable });
-    return this.#poller.wait(timeoutMs, { readable, writable: [this.#socket] });
+  async #waitToSend(timeoutMs: number, readable: readonly Socket[] = []): Promise<void> {
+    const isFull = this.#unsent.size > 0, { singlePeer = false } = this.#options;
+    this.#isWaiting = true;
+    await this.#poller.wait(isFull && !singlePeer ? RETRY_MS : timeoutMs, {
+      readable,
+      writable: isFull && singlePeer ? [this.#socket] : [],
+    });
+    this.#isWaiting = false;
   }
 
   #flush(): void {

@@ -170,7 +170,7 @@ export class SimulatedMember implements Computing, Reducing, SnapshotBytes {
       if (this.#aborts !== before) return null;
       this.#announceComplete(known);
     }
-    const audited = audit === null ? null : [this.#gradient(step, audit, state)];
+    const audited = audit === null ? null : this.#gradient(step, audit, state);
     return { losses: this.#shards.map((shard) => ({ shard, loss: 1 })), audited };
   }
 
@@ -287,7 +287,7 @@ export class SimulatedMember implements Computing, Reducing, SnapshotBytes {
     };
     this.#reduced = sum(0);
     this.#done = null;
-    done.resolve({ gradHash: this.#reduced, bucketHashes: [this.#reduced], gradNorm: 1 });
+    done.resolve({ gradHash: this.#reduced, bucketHashes: this.#reduced, gradNorm: 1 });
   }
 
   #nameOf(node: number): string {

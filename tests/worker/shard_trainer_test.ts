@@ -201,7 +201,7 @@ for (const { name, open, host, ignore } of ENGINES) {
       ),
     );
     assert.deepEqual(actual, expected);
-    const hashes = actual.flatMap(({ computed }) => computed?.audited?.join() ?? []);
+    const hashes = actual.flatMap(({ computed }) => computed?.audited ?? []);
     assert.equal(new Set(hashes).size, audits.length);
   });
 

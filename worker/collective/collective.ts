@@ -8,8 +8,8 @@ export interface StepKey {
 export interface Reduced {
   /** 32 hex digits, the same at all members. */
   gradHash: string;
-  /** That of each segment, in order; lane by lane they add up to `gradHash`. */
-  bucketHashes: string[];
+  /** Those of the segments in a row; lane by lane they add up to `gradHash`. */
+  bucketHashes: string;
   /** Before clipping, the same at all members. */
   gradNorm: number;
 }

@@ -1,7 +1,12 @@
 import { LockstepError } from "../../shared/errors.ts";
 import type { Collective, CollectiveStatus, Reduced, StepKey } from "./collective.ts";
 import { PeerError } from "./peer_error.ts";
-import type { CollectiveSetup, FromCollectiveThread, ToCollectiveThread } from "./thread_messages.ts";
+import type {
+  CollectiveMemory,
+  CollectiveSetup,
+  FromCollectiveThread,
+  ToCollectiveThread,
+} from "./thread_messages.ts";
 
 interface Waiting<T> {
   resolve(value: T): void;
@@ -22,6 +27,7 @@ interface Waiting<T> {
  */
 export class CollectiveClient implements Collective {
   readonly #thread = new Worker(new URL("../collective_thread.ts", import.meta.url), { type: "module" });
+  #exposed: Waiting<void> | null = null;
   #configured: Waiting<void> | null = null;
   #reduced: Waiting<Reduced | null> | null = null;
   #aborted: Waiting<void>[] = [];
@@ -35,6 +41,11 @@ export class CollectiveClient implements Collective {
       event.preventDefault();
       this.#fail(new Error(`The collective thread failed: ${event.message}`));
     };
+  }
+
+  /** Does what can be done before it is known who the members are. Nobody may write to the memory meanwhile. */
+  expose(memory: CollectiveMemory): Promise<void> {
+    return this.#ask({ type: "expose", memory }, (waiting) => this.#exposed = waiting);
   }
 
   /** Joins a generation of members; an earlier one is left. Rejects with E_ZMQ or E_DECODE where that is not possible. */
@@ -89,6 +100,8 @@ export class CollectiveClient implements Collective {
 
   #receive(message: FromCollectiveThread): void {
     switch (message.type) {
+      case "exposed":
+        return this.#exposed?.resolve();
       case "configured":
         this.#ports = message.ports;
         return this.#configured?.resolve();
@@ -111,10 +124,7 @@ export class CollectiveClient implements Collective {
   }
 
   #fail(error: Error): void {
-    for (
-      const waiting of [this.#configured, this.#reduced, ...this.#aborted, ...this.#status, this.#closed]
-    ) {
-      waiting?.reject(error);
-    }
+    const answers = [this.#exposed, this.#configured, this.#reduced, this.#closed];
+    for (const waiting of [...answers, ...this.#aborted, ...this.#status]) waiting?.reject(error);
   }
 }

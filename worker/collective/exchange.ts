@@ -151,7 +151,9 @@ export class Exchange implements Exchanging {
   get result(): Reduced {
     const { sendsResults, level: { holders } } = this.#plan;
     const gradHash = hashHex(this.gradHash);
-    const bucketHashes = sendsResults ? holders.map((rank) => hashHex(this.#hashes[rank])) : [gradHash];
+    const bucketHashes = sendsResults
+      ? holders.map((rank) => hashHex(this.#hashes[rank])).join("")
+      : gradHash;
     return { gradHash, bucketHashes, gradNorm: gradientNorm(this.#squares) };
   }
 

@@ -36,13 +36,8 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
     ? null
     : zmqLinks({ rank, generation, endpoints, hosts, peers, tcp });
   const faults = setup.id === undefined ? undefined : faultsOf(setup.id);
-  const squares = state.region("squares");
   const isAlone = endpoints.length === 1 || faults?.altersFrames;
-  const exposed = isAlone ? null : exposeAll(exposures, {
-    partials: { memory: partials.memory, from: 0 },
-    state: { memory: state.memory, from: Math.min(reduced.byteOffset, squares.byteOffset) },
-    memberCount: endpoints.length,
-  });
+  const exposed = isAlone ? null : exposeAll(setup, exposures);
   const bare = sockets ?? memoryLinks(1)[0];
   const lanes = exposed === null ? bare : laneLinks(bare, { exposed, bind, hosts, rank, nonce, generation });
   const links = faults === undefined ? lanes : faultyLinks(lanes, faults);
@@ -54,27 +49,31 @@ export function makeReducer(setup: CollectiveSetup, exposures?: Exposures): Redu
     resultKernels: bind.state(),
     scratch: partials.region("scratch"),
     reduced,
-    squares,
+    squares: state.region("squares"),
   });
   return new Reducer({ exchange, links }, sockets);
 }
 
-interface Exposable {
-  memory: WebAssembly.Memory;
-  /** From which byte on others may read it. */
-  from: number;
+/** The arenas, for members of one host to map; null where that is not possible. As `Exposures.expose`. */
+export function exposeArenas(
+  { partials, state }: Pick<CollectiveSetup, "partials" | "state">,
+  exposures: Exposures,
+): ForArenas<ExposedMemory> | null {
+  const [reduced, squares] = (["reduced", "squares"] as const).map((name) => Arena.adopt(state).region(name));
+  const arenas = exposures.expose([
+    { memory: partials.memory, from: 0 },
+    { memory: state.memory, from: Math.min(reduced.byteOffset, squares.byteOffset) },
+  ]);
+  return arenas === null ? null : { partials: arenas[0], state: arenas[1] };
 }
 
 /** What members of one host may map; null where that is not possible. */
-function exposeAll(
-  exposures: Exposures | undefined,
-  { partials, state, memberCount }: ForArenas<Exposable> & { memberCount: number },
-): LaneOptions["exposed"] | null {
-  const arenas = exposures?.expose([partials, state]) ?? null;
+function exposeAll(setup: CollectiveSetup, exposures: Exposures | undefined): LaneOptions["exposed"] | null {
+  const arenas = exposures === undefined ? null : exposeArenas(setup, exposures);
   if (arenas === null) return null;
-  const pages = Turns.bytes(memberCount) / 65_536;
+  const pages = Turns.bytes(setup.endpoints.length) / 65_536;
   const turns = ExposedMemory.expose(
     new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }),
   );
-  return turns === null ? null : { partials: arenas[0], state: arenas[1], turns };
+  return turns === null ? null : { ...arenas, turns };
 }

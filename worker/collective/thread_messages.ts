@@ -30,8 +30,12 @@ export interface CollectiveSetup {
   frameElements?: number;
 }
 
+/** What a collective thread can get ready before there is a generation. */
+export type CollectiveMemory = Pick<CollectiveSetup, "partials" | "state">;
+
 /** To the collective thread. Each "configure" ends what was configured before. */
 export type ToCollectiveThread =
+  | { type: "expose"; memory: CollectiveMemory }
   | { type: "configure"; setup: CollectiveSetup }
   | { type: "connect"; endpoints: readonly string[] }
   | { type: "begin"; key: StepKey }
@@ -42,6 +46,7 @@ export type ToCollectiveThread =
 
 /** From the collective thread: one answer to each message but "connect" and "announce"; that to "begin" may take its time. */
 export type FromCollectiveThread =
+  | { type: "exposed" }
   | { type: "configured"; ports: readonly number[] }
   | { type: "reduced"; reduced: Reduced | null }
   | {

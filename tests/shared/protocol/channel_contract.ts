@@ -14,7 +14,7 @@ const MIB = 1 << 20;
 const boundary = { ...NO_SESSION, epoch: 1, generation: 2, step: 3 };
 
 function syncGet(index: number): FromWorker {
-  return { type: "SYNC_GET", ...boundary, index };
+  return { type: "SYNC_GET", ...boundary, index, pieces: 1 };
 }
 
 function part(index: number, bytes: number): FromWorker {
@@ -55,7 +55,7 @@ export function channelContract({ name, open, test }: Transport): void {
       }
       const sent: ToWorker[] = Array.from(
         { length: 200 },
-        (_, index) => ({ type: "SYNC_GET", ...boundary, index }),
+        (_, index) => ({ type: "SYNC_GET", ...boundary, index, pieces: 1 }),
       );
       for (const message of sent) server.send("worker-1", message);
       for (const message of sent) assert.deepEqual(await client.receive(), message);

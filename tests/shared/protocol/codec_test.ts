@@ -6,6 +6,7 @@ import { checkMessagePack, MAX_DEPTH, MAX_VALUES } from "../../../shared/protoco
 import {
   decodeFromWorker,
   decodeToWorker,
+  encodeFrames,
   encodeMessage,
   MAX_MESSAGE_BYTES,
 } from "../../../shared/protocol/codec.ts";
@@ -55,10 +56,10 @@ const TO_WORKER: ToWorker[] = [
   ROSTER,
   CONFIG,
   STEP,
-  { type: "SYNC_GET", ...boundary, index: 4 },
+  { type: "SYNC_GET", ...boundary, index: 4, pieces: 1 },
   { type: "LINKS", ...generation, endpoints: ["", "tcp://10.0.0.1:999"] },
   { type: "SYNC_DATA", ...boundary, index: 4, bytes: new Uint8Array([1, 2, 3]) },
-  { type: "COMMIT", ...generation, decided },
+  { type: "COMMIT", ...generation, decided, next: { audit: null } },
   { type: "DATA_PART", ...sealed, file: "train.bin", index: 1, bytes: new Uint8Array(3) },
   { type: "EVAL_DEAL", ...generation, evaluation: 1, task: { name: "sort" }, batches: [0, 2, 4] },
   DRAIN,
@@ -70,7 +71,7 @@ const PREPARED: FromWorker = {
   type: "PREPARED",
   ...attempt,
   gradHash: hash,
-  bucketHashes: [hash, hash],
+  bucketHashes: hash + hash,
   gradNorm: Infinity,
   stateHash: hash,
   losses: [{ shard: 3, loss: 2.5 }, { shard: 4, loss: NaN }],
@@ -115,7 +116,7 @@ const FROM_WORKER: FromWorker[] = [
   { type: "READY", ...boundary, stateHash: hash },
   PREPARED,
   { type: "APPLIED", ...boundary, stateHash: hash, applyMs: 0.5 },
-  { type: "SYNC_GET", ...boundary, index: 9 },
+  { type: "SYNC_GET", ...boundary, index: 9, pieces: 4 },
   SYNC_DATA,
   { type: "DATA_GET", ...sealed, file: "train.bin", index: 1 },
   { type: "FAILED", ...attempt, code: "E_CRC", message: "damaged", rank: 1 },
@@ -148,6 +149,30 @@ Deno.test("decodeToWorker() reads every message that encodeMessage() writes", ()
 
 Deno.test("decodeFromWorker() reads every message that encodeMessage() writes", () => {
   for (const message of FROM_WORKER) assert.deepEqual(decodeFromWorker(encodeMessage(message)), message);
+});
+
+Deno.test("encodeFrames() writes many bytes as a frame of their own, without a copy", () => {
+  const many = { ...SYNC_DATA, bytes: new Uint8Array(9_999).fill(3) };
+  const [head, content] = encodeFrames(many);
+  assert.equal(content, many.bytes);
+  assert.deepEqual(decodeToWorker(head, content), many);
+  assert.deepEqual(decodeFromWorker(head, content), many);
+  for (const message of TO_WORKER) assert.deepEqual(decodeToWorker(...encodeFrames(message)), message);
+});
+
+Deno.test("decodeFromWorker() refuses a frame that belongs to no bytes, and one that is too large", () => {
+  const [head, content] = encodeFrames({ ...SYNC_DATA, bytes: new Uint8Array(9_999) });
+  const wrong = [[encodeMessage(ALIVE), content], [encodeMessage(SYNC_DATA), content], [
+    head,
+    content,
+    content,
+  ]];
+  for (const frames of wrong) {
+    assert.throws(() => decodeFromWorker(...frames), { code: "E_DECODE", message: /a frame too many/ });
+  }
+  const large = new Uint8Array(MAX_MESSAGE_BYTES + 1);
+  assert.throws(() => decodeFromWorker(head, large), { code: "E_TOO_LARGE" });
+  assert.throws(() => encodeFrames({ ...SYNC_DATA, bytes: large }), { code: "E_TOO_LARGE" });
 });
 
 Deno.test("encodeMessage() does not share memory between messages", () => {

@@ -17,5 +17,5 @@ export function leave(reason: string): FromWorker {
 }
 
 export function syncGet(index: number): FromWorker {
-  return { type: "SYNC_GET", ...NO_SESSION, epoch: 1, generation: 2, step: 3, index };
+  return { type: "SYNC_GET", ...NO_SESSION, epoch: 1, generation: 2, step: 3, index, pieces: 1 };
 }
