@@ -210,7 +210,7 @@ class Run {
       compute_ms: phases.computeMs,
       prepare_ms: phases.prepareMs,
       apply_ms: phases.applyMs,
-      overhead_ms: dt_ms - phases.busyMs,
+      overhead_ms: phases.overheadMs,
     });
     return next;
   }

@@ -26,15 +26,15 @@ export interface StartedStep {
   readonly prepared: ReadonlyMap<string, Prepared>;
 }
 
-/** How long the slowest member took, in ms. What a step took besides is messages, the ledger, and making it again. */
+/** How long the slowest member took, in ms. */
 export interface StepPhases {
   /** The own gradients. */
   readonly computeMs: number;
   /** Those and the reduction, which overlap; a faster member waits in it for a slower one. */
   readonly prepareMs: number;
   readonly applyMs: number;
-  /** Preparing and applying, of the member that had most to do. */
-  readonly busyMs: number;
+  /** From the last PREPARED to its sender's COMMIT: messages and the ledger. */
+  readonly overheadMs: number;
 }
 
 export interface StepOptions {
@@ -284,16 +284,12 @@ class StepRound implements Activity {
   }
 
   #phases(): StepPhases {
-    const members = [...this.#prepared].map(([id, { computeMs, prepareMs }]) => {
-      const { applyMs = 0 } = this.#applied.get(id) ?? {};
-      return { computeMs, prepareMs, applyMs, busyMs: prepareMs + applyMs };
-    });
-    const most = (phase: keyof StepPhases) => Math.max(0, ...members.map((member) => member[phase]));
+    const prepared = [...this.#prepared.values()], applied = [...this.#applied.values()];
     return {
-      computeMs: most("computeMs"),
-      prepareMs: most("prepareMs"),
-      applyMs: most("applyMs"),
-      busyMs: most("busyMs"),
+      computeMs: Math.max(0, ...prepared.map(({ computeMs }) => computeMs)),
+      prepareMs: Math.max(0, ...prepared.map(({ prepareMs }) => prepareMs)),
+      applyMs: Math.max(0, ...applied.map(({ applyMs }) => applyMs)),
+      overheadMs: applied.length === 0 ? 0 : Math.min(...applied.map(({ waitedMs }) => waitedMs)),
     };
   }
 }
