@@ -6,6 +6,21 @@ const count = z.number().int().nonnegative();
 /** JSON has no NaN: a number that was not finite is null. */
 const measured = z.number().nullable();
 
+const workerSchema = z.object({
+  id: z.string(),
+  /** Own gradients … */
+  compute_ms: measured,
+  /** … standing still until the slowest worker has its own, … */
+  wait_ms: measured,
+  /** … what is left of the reduction by then, … */
+  reduce_ms: measured,
+  /** … and the update. */
+  apply_ms: measured,
+});
+
+/** What a worker did in a step: `compute_ms + wait_ms + reduce_ms + apply_ms` is at most `dt_ms`. */
+export type WorkerPhases = z.infer<typeof workerSchema>;
+
 const metricsSchema = z.object({
   /** The step that was taken, from 0. */
   step: count,
@@ -17,7 +32,7 @@ const metricsSchema = z.object({
   /** Tokens trained on since the run's first step. */
   tokens: count,
   tokens_per_sec: measured,
-  /** Share of the device's peak FLOP/s that the model uses, 0 to 1; null where the peak is not known. */
+  /** Share of the workers' peak FLOP/s that the model uses, 0 to 1; null where `peak_tflops` is not given. */
   mfu: measured,
   /** Duration of the step. */
   dt_ms: measured,
@@ -27,11 +42,13 @@ const metricsSchema = z.object({
   prepare_ms: measured.optional(),
   /** … and its update. */
   apply_ms: measured.optional(),
-  /** The rest: messages, the ledger, and what was done again. */
+  /** The rest of `dt_ms`: messages, the ledger, and what was done again. */
   overhead_ms: measured.optional(),
-}).catchall(measured);
+  /** By rank. */
+  workers: z.array(workerSchema).optional(),
+}).loose();
 
-/** A line of metrics.jsonl; more numbers may stand beside these. */
+/** A line of metrics.jsonl; more may stand beside these. */
 export type MetricsLine = z.infer<typeof metricsSchema>;
 
 const evalSchema = z.object({
