@@ -61,6 +61,17 @@ const evalSchema = z.object({
 /** A line of eval.jsonl: the figures of one evaluation. */
 export type EvalLine = z.infer<typeof evalSchema>;
 
+const sampleSchema = z.object({
+  /** Steps that the weights had taken. */
+  step: count,
+  /** What the model went on from; empty where it began by itself. */
+  prompt: z.string(),
+  text: z.string(),
+});
+
+/** A line of samples.jsonl: what the model wrote when its losses were estimated. */
+export type SampleLine = z.infer<typeof sampleSchema>;
+
 /** Appends lines of one type to a file. */
 export interface LineWriter<T> extends Disposable {
   append(line: T): void;
@@ -81,6 +92,15 @@ export function openEvals(path: string, options: { resumeAt?: number } = {}): Pr
   return JsonlWriter.open(path, { keep: (value) => stepIn(value) <= resumeAt });
 }
 
+/** Opens samples.jsonl to append; lines about weights with more than `resumeAt` steps are cut off. */
+export function openSamples(
+  path: string,
+  options: { resumeAt?: number } = {},
+): Promise<LineWriter<SampleLine>> {
+  const { resumeAt = Infinity } = options;
+  return JsonlWriter.open(path, { keep: (value) => stepIn(value) <= resumeAt });
+}
+
 /** Streams metrics.jsonl; a missing file is empty. Throws E_DECODE on a line that is none. */
 export async function* readMetrics(path: string): AsyncGenerator<MetricsLine> {
   for await (const value of readJsonl(path)) yield parse(metricsSchema, { value, path });
@@ -89,6 +109,26 @@ export async function* readMetrics(path: string): AsyncGenerator<MetricsLine> {
 /** Streams eval.jsonl; a missing file is empty. Throws E_DECODE on a line that is none. */
 export async function* readEvals(path: string): AsyncGenerator<EvalLine> {
   for await (const value of readJsonl(path)) yield parse(evalSchema, { value, path });
+}
+
+/** Streams samples.jsonl; a missing file is empty. Throws E_DECODE on a line that is none. */
+export async function* readSamples(path: string): AsyncGenerator<SampleLine> {
+  for await (const value of readJsonl(path)) yield parse(sampleSchema, { value, path });
+}
+
+/** A line of eval.jsonl; null where it is none, say one of another program. */
+export function parseEval(text: string): EvalLine | null {
+  return parseLine(evalSchema, text);
+}
+
+/** A line of samples.jsonl; null where it is none. */
+export function parseSample(text: string): SampleLine | null {
+  return parseLine(sampleSchema, text);
+}
+
+/** What workers did in the step of a line of metrics.jsonl; none where it does not say. */
+export function parseWorkers(workers: unknown): WorkerPhases[] {
+  return z.array(workerSchema).safeParse(workers).data ?? [];
 }
 
 /** The step of a line; one that has none is as good as the oldest. */
@@ -105,4 +145,12 @@ function parse<T>(schema: z.ZodType<T>, options: { value: unknown; path: string 
     "E_DECODE",
     `Cannot read ${options.path} as a line's "${field.join(".")}" is wrong: ${message}`,
   );
+}
+
+function parseLine<T>(schema: z.ZodType<T>, text: string): T | null {
+  try {
+    return schema.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
 }

@@ -22,7 +22,6 @@ export interface CurveRange {
   readonly points: number;
 }
 
-const FIRST_CAPACITY = 1 << 10;
 /** Digits that a screen can show. */
 const DIGITS = 6;
 
@@ -35,15 +34,15 @@ export class Series {
   /** Lines of a whole point. */
   #stride = 1;
   #last = -1;
-  #steps = new Float64Array(FIRST_CAPACITY);
-  #lines = new Uint32Array(FIRST_CAPACITY);
+  readonly #steps: Float64Array;
+  readonly #lines: Uint32Array;
   readonly #columns: Column[];
-  readonly #capacity: number;
 
-  /** `capacity` is the most points that are kept, an even number. */
+  /** `capacity` is the most points that are kept, an even number; the system gives memory for those that there are. */
   constructor(private readonly names: readonly string[], { capacity }: { capacity: number }) {
-    this.#capacity = capacity;
-    this.#columns = names.map(() => new Column(FIRST_CAPACITY));
+    this.#steps = new Float64Array(capacity);
+    this.#lines = new Uint32Array(capacity);
+    this.#columns = names.map(() => new Column(capacity));
   }
 
   /** The newest step; −1 while there is none. */
@@ -102,8 +101,7 @@ export class Series {
   }
 
   #open(step: number): void {
-    if (this.#size === this.#capacity) this.#halve();
-    if (this.#size === this.#steps.length) this.#grow();
+    if (this.#size === this.#steps.length) this.#halve();
     this.#steps[this.#size] = step;
     this.#lines[this.#size] = 0;
     this.#size++;
@@ -121,13 +119,6 @@ export class Series {
     this.#size /= 2;
     this.#stride *= 2;
   }
-
-  #grow(): void {
-    const capacity = 2 * this.#steps.length;
-    this.#steps = grown(this.#steps, new Float64Array(capacity));
-    this.#lines = grown(this.#lines, new Uint32Array(capacity));
-    for (const column of this.#columns) column.grow(capacity);
-  }
 }
 
 interface Point {
@@ -138,9 +129,9 @@ interface Point {
 
 /** One number of each point; NaN where no line had it. */
 class Column {
-  #mean: Float32Array<ArrayBuffer>;
-  #min: Float32Array<ArrayBuffer>;
-  #max: Float32Array<ArrayBuffer>;
+  readonly #mean: Float32Array;
+  readonly #min: Float32Array;
+  readonly #max: Float32Array;
 
   constructor(capacity: number) {
     this.#mean = new Float32Array(capacity);
@@ -176,20 +167,6 @@ class Column {
     }
     return weight === 0 ? { mean: NaN, min: NaN, max: NaN } : { mean: sum / weight, min, max };
   }
-
-  grow(capacity: number): void {
-    this.#mean = grown(this.#mean, new Float32Array(capacity));
-    this.#min = grown(this.#min, new Float32Array(capacity));
-    this.#max = grown(this.#max, new Float32Array(capacity));
-  }
-}
-
-function grown<Numbers extends { set(from: ArrayLike<number>): void }>(
-  from: ArrayLike<number>,
-  to: Numbers,
-): Numbers {
-  to.set(from);
-  return to;
 }
 
 /** As JSON can carry it, with the digits that a screen can show. */
