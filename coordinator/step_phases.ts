@@ -14,16 +14,18 @@ export interface MemberTimes {
   readonly computeMs: number;
   /** Those and the reduction, in which it waits for slower members. */
   readonly prepareMs: number;
+  /** Between the two: until it was told that the step is decided. */
+  readonly waitedMs: number;
   readonly applyMs: number;
 }
 
-/** A step's phases, in ms, of the member that took longest for each; with the rest they are the step's duration. */
+/** A step's phases, in ms, of the member that took longest for each; together they are at most the step's duration. */
 export interface StepPhases {
   readonly computeMs: number;
   /** Gradients and the reduction. */
   readonly prepareMs: number;
   readonly applyMs: number;
-  /** Messages, the ledger, and what was made again. */
+  /** Messages and the ledger: what the last member to prepare waited for the decision. */
   readonly overheadMs: number;
   readonly workers: readonly WorkerPhases[];
 }
@@ -44,11 +46,12 @@ export function phasesOf(
   const most = (phase: "prepare" | "compute" | "apply") =>
     Math.max(0, ...within.map((member) => member[phase]));
   const slowest = most("compute");
+  const rest = endedAt - beganAt - most("prepare") - most("apply");
   return {
     computeMs: slowest,
     prepareMs: most("prepare"),
     applyMs: most("apply"),
-    overheadMs: endedAt - beganAt - most("prepare") - most("apply"),
+    overheadMs: members.length === 0 ? 0 : Math.min(rest, ...members.map(({ waitedMs }) => waitedMs)),
     workers: within.map(({ id, prepare, compute, apply }) => {
       const wait = Math.min(slowest, prepare) - compute;
       const reduce = prepare - compute - wait;

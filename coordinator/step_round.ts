@@ -287,7 +287,8 @@ class StepRound implements Activity {
       const prepared = this.#prepared.get(id);
       if (prepared === undefined) return [];
       const { computeMs, prepareMs } = prepared;
-      return [{ id, computeMs, prepareMs, applyMs: this.#applied.get(id)?.applyMs ?? 0 }];
+      const { waitedMs = 0, applyMs = 0 } = this.#applied.get(id) ?? {};
+      return [{ id, computeMs, prepareMs, waitedMs, applyMs }];
     });
   }
 }

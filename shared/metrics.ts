@@ -42,7 +42,7 @@ const metricsSchema = z.object({
   prepare_ms: measured.optional(),
   /** … and its update. */
   apply_ms: measured.optional(),
-  /** The rest of `dt_ms`: messages, the ledger, and what was done again. */
+  /** Between the two, messages and the ledger: from the last member's PREPARED to its COMMIT. */
   overhead_ms: measured.optional(),
   /** By rank. */
   workers: z.array(workerSchema).optional(),

@@ -13,7 +13,7 @@ type Viewer = ReadableStreamDefaultController<Uint8Array>;
 /** Tells everybody who watches what is new: files are read once, and each message is made once, however many they are. */
 export class Feed {
   readonly #viewers = new Set<Viewer>();
-  #timer: number | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
   #looking: Promise<void> = Promise.resolve();
   #looks = 0;
   /** By run: its state as it was told last. */
