@@ -107,6 +107,7 @@ class Stages {
       ...["eval", folder, `--tasks=${tasks.join(",")}`, "--json", `--eval_items=${config.eval_items}`],
       ...[`--engine=${config.engine}`, `--device=${config.device}`],
       `--nproc_per_node=${config.nproc_per_node}`,
+      ...(config.task_data === null ? [] : [`--task_data=${config.task_data}`]),
     ];
     const { code, lastWords } = await this.#runs(words, {
       stop: "SIGKILL", // nothing of it is kept until it has ended

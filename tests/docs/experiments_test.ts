@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { planSweep } from "../../coordinator/cli/sweep_plan.ts";
 import { documentReport } from "../../coordinator/sweep/document_report.ts";
 import { placesOf } from "../../coordinator/sweep/fill_document.ts";
 import { readResults } from "../../coordinator/sweep/read_results.ts";
 import { readSweep } from "../../coordinator/sweep/sweep_file.ts";
+import { sandbox } from "../integration/support.ts";
 
 const DOCUMENT = fileURLToPath(new URL("../../docs/experiments.md", import.meta.url));
 const FOLDER = fileURLToPath(new URL("../../docs/experiments", import.meta.url));
@@ -34,16 +34,40 @@ Deno.test("experiments.md has the report of every sweep, as its results make it,
   }
 });
 
-for (const file of FILES) {
-  Deno.test(`the sweep ${nameOf(file)} compares variants of as many parameters with nanoGPT`, async () => {
-    const sweep = await readSweep(file);
-    assert.equal(sweep.match, "parameters");
-    assert.match(sweep.baseline ?? "", /^nanogpt/);
-    const runs = await planSweep(sweep, { results: join(FOLDER, nameOf(file)), say: () => {} });
-    assert.equal(runs.length, sweep.variants.length * sweep.seeds.length);
-    for (const { name, state } of runs) {
-      // A clone has no run's folder: what its result does not say is to be trained.
-      assert.notEqual(state.kind, "changed", `the result of ${name} is of another configuration`);
-    }
-  });
+/** Questions as they are published, one or two of each. */
+const QUESTIONS: Record<string, string> = {
+  "arc_easy/ARC-Easy-Train.jsonl": arcEasyLine("Why?"),
+  "arc_easy/ARC-Easy-Dev.jsonl": arcEasyLine("When?"),
+  "arc_easy/ARC-Easy-Test.jsonl": arcEasyLine("Where?"),
+  "babi/qa1_single-supporting-fact_train.txt": Array.from(
+    { length: 20 },
+    (_, i) => `1 Ann went ${i}.\n2 Where? \t${i % 2 === 0 ? "in" : "out"}\t1\n`,
+  ).join(""),
+  "babi/qa1_single-supporting-fact_test.txt": "1 Bob went in.\n2 Where is Bob? \tin\t1\n",
+  "glue/cola/in_domain_train.tsv": "gj04\t0\t*\tThe the.\n",
+  "glue/cola/in_domain_dev.tsv": "gj04\t1\t\tSo it goes.\n",
+  "glue/cola/out_of_domain_dev.tsv": "gj04\t1\t\tIt goes.\n",
+};
+
+function arcEasyLine(stem: string): string {
+  const choices = [{ text: "So", label: "A" }, { text: "No", label: "B" }];
+  return JSON.stringify({ question: { stem, choices }, answerKey: "B" }) + "\n";
 }
+
+Deno.test("every sweep of docs/experiments compares variants of as many parameters with nanoGPT, and has no result of another configuration", async () => {
+  await using box = await sandbox();
+  for (const [name, text] of Object.entries(QUESTIONS)) {
+    await Deno.mkdir(box.path("questions", name, ".."), { recursive: true });
+    await Deno.writeTextFile(box.path("questions", name), text);
+  }
+  for (const file of FILES) {
+    const sweep = await readSweep(file);
+    assert.equal(sweep.match, "parameters", file);
+    assert.match(sweep.baseline ?? "", /^nanogpt/, file);
+    const { code, out, err } = await box.run(["sweep", file, "--dry-run", "--task_data=questions"]);
+    assert.equal(code, 0, `${file}: ${err}`);
+    const rows = out.trimEnd().split("\n").filter((line) => /-s\d+ /.test(line));
+    assert.equal(rows.length, sweep.variants.length * sweep.seeds.length, out);
+    assert.doesNotMatch(out, /changed:/, file);
+  }
+});
