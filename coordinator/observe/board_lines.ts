@@ -42,11 +42,11 @@ export class BoardLines implements Disposable {
   }
 
   #scalars(
-    values: Readonly<Record<string, number | null | undefined>>,
+    values: Readonly<Record<string, unknown>>,
     { step, time }: Pick<MetricsLine, "step" | "time">,
   ): void {
-    const known = Object.entries(values).flatMap(([tag, value]) =>
-      value == null ? [] : [[tag, value] as const]
+    const known = Object.entries(values).flatMap(([tag, value]): [string, number][] =>
+      typeof value === "number" ? [[tag, value]] : []
     );
     this.file.scalars(known, { step, time: time ?? 0 });
   }

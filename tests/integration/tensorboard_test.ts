@@ -101,8 +101,8 @@ Deno.test({
     assert.equal(went.code, 0, went.err);
 
     const expected = new Map<string, [number, number][]>();
-    const expect = (tag: string, step: number, value: number | null | undefined) => {
-      if (value == null) return;
+    const expect = (tag: string, step: number, value: unknown) => {
+      if (typeof value !== "number") return;
       expected.set(tag, [...expected.get(tag) ?? [], [step, Math.fround(value)]]);
     };
     for await (const { step, time: _, loss, ...others } of readMetrics(`${run}/metrics.jsonl`)) {
