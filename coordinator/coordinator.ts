@@ -7,6 +7,7 @@ import { estimatedLosses, evaluate } from "./evaluation.ts";
 import { type Group, WentBack } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
 import type { MemberInfo } from "./member_info.ts";
+import type { StepTrace } from "./step_trace.ts";
 import { runStep, type StartedStep, type StepOutcome } from "./step_round.ts";
 import { type TimedActivity, TimeLimit } from "./time_limit.ts";
 
@@ -15,6 +16,8 @@ export type RunActivity = "forming" | "stepping" | "estimating" | "saving" | "ev
 
 /** What a run tells while it goes on; every part is optional for whoever listens. */
 export interface RunObserver {
+  /** What took which time in a step that is profiled; told after `step`. */
+  traced?(trace: StepTrace): void;
   /** Something else is begun. */
   begins?(activity: RunActivity): void;
   /** All members are ready: what they compute with. */
@@ -188,7 +191,7 @@ class Run {
     const { group, ledger, config, observer, shouldStop, audits } = this.options;
     const step = this.#step;
     observer.begins?.("stepping");
-    const { loss, gradNorm, learningRate, durationMs, phases, next } = await this.#madeStep(() =>
+    const { loss, gradNorm, learningRate, durationMs, phases, trace, next } = await this.#madeStep(() =>
       runStep({
         ...{ group, ledger, config, started, shouldStop, audits },
         goesOn: (next) => this.#goesOn(next),
@@ -211,6 +214,7 @@ class Run {
       overhead_ms: phases.overheadMs,
       workers: [...phases.workers],
     });
+    if (trace !== null) observer.traced?.(trace);
     return next;
   }
 

@@ -7,6 +7,7 @@ import type { Activity } from "./activity.ts";
 import type { Group } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
 import { type MemberTimes, phasesOf, type StepPhases } from "./step_phases.ts";
+import type { MemberTrace, StepTrace } from "./step_trace.ts";
 
 /** A step that is decided and applied by all members. */
 export interface StepOutcome {
@@ -17,6 +18,8 @@ export interface StepOutcome {
   readonly stateHash: string;
   readonly durationMs: number;
   readonly phases: StepPhases;
+  /** Where members have profiled the step. */
+  readonly trace: StepTrace | null;
   /** The next step where it is under way already; to be made at once. */
   readonly next: StartedStep | null;
 }
@@ -74,7 +77,9 @@ class StepRound implements Activity {
   #attempt = -1;
   #isDecided = false;
   readonly #beganAt: number;
+  #preparedAt = 0;
   #decidedAt = 0;
+  readonly #traces: MemberTrace[] = [];
   #heldSince: number | null = null;
 
   constructor(private readonly options: StepOptions) {
@@ -118,6 +123,8 @@ class StepRound implements Activity {
     }
     if (report.type === "APPLIED" && this.#isDecided && report.step === this.#step + 1) {
       this.#applied.set(from, report);
+      const { spans } = report;
+      if (spans !== undefined) this.#traces.push({ id: from, appliedAt: this.options.group.now(), spans });
       this.#finishIfDue();
     }
   }
@@ -153,6 +160,7 @@ class StepRound implements Activity {
     if (this.#isDecided || group.ids.length === 0 || group.ids.some((id) => !this.#prepared.has(id))) return;
     const losses = this.#losses();
     if (losses === null) return;
+    this.#preparedAt = group.now();
     try {
       const { gradHash, stateHash } = this.#agreed();
       this.#refuseNonFinite(losses);
@@ -278,7 +286,13 @@ class StepRound implements Activity {
     const phases = phasesOf(this.#reported(), times);
     if (next === null) this.options.group.done();
     const durationMs = times.endedAt - times.beganAt;
-    this.outcome.resolve({ loss, gradNorm, learningRate, stateHash, durationMs, phases, next });
+    const trace = this.#traces.length === 0 ? null : this.#trace(times.endedAt);
+    this.outcome.resolve({ loss, gradNorm, learningRate, stateHash, durationMs, phases, trace, next });
+  }
+
+  #trace(endedAt: number): StepTrace {
+    const decided = { preparedAt: this.#preparedAt, decidedAt: this.#decidedAt };
+    return { step: this.#step, beganAt: this.#beganAt, ...decided, endedAt, members: this.#traces };
   }
 
   /** Times of all members, by rank. */

@@ -1,4 +1,5 @@
 import { type Batch, createBatch, type Dataset } from "../shared/data/datasets/dataset.ts";
+import { isInRange, type Span, Spans } from "../shared/spans.ts";
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import { Arena, type Region, type SharedArena } from "./arena.ts";
 import { Accumulator } from "./collective/accumulator.ts";
@@ -22,6 +23,8 @@ export interface ComputedStep {
   readonly losses: ShardLoss[];
   /** The hashes of the buckets of the audited shard's gradient in a row; null where it was not computed now. */
   readonly audited: string | null;
+  /** In a profiled step. */
+  readonly spans?: readonly Span[];
 }
 
 /** Into how many an audited gradient is cut, so that a difference can be told where it is. */
@@ -67,6 +70,7 @@ export class ShardTrainer {
       readonly accumulator: Accumulator;
       readonly kernels: Kernels;
       readonly seed: number;
+      readonly profile: string | null;
       /** The memory must live as long as its regions are used. */
       readonly partials: Arena<string>;
     },
@@ -109,7 +113,16 @@ export class ShardTrainer {
     });
     const trainer = await engine.trainer(shape);
     const setup = { partials: partials.share(), graph: trainer.graph };
-    const parts = { dataset, trainer, tree, accumulator, kernels, seed: config.seed, partials };
+    const parts = {
+      dataset,
+      trainer,
+      tree,
+      accumulator,
+      kernels,
+      seed: config.seed,
+      profile: config.profile,
+      partials,
+    };
     return new ShardTrainer(parts, setup, config);
   }
 
@@ -132,6 +145,7 @@ export class ShardTrainer {
     },
   ): Promise<ComputedStep | null> {
     const { accumulator } = this.parts;
+    const spans = isInRange(step, this.parts.profile) ? new Spans("compute") : undefined;
     let audited: string | null = null;
     if (step !== this.#step) this.#losses.clear();
     this.#step = step;
@@ -140,20 +154,27 @@ export class ShardTrainer {
       if (isAborted()) return null;
       const into = accumulator.leafBuffer();
       const { first, count } = this.parts.tree.nodes[node];
+      const began = performance.now();
       const losses = await this.#sum(node, { step, into, isAborted });
       if (losses === null) return null;
+      spans?.add(count === 1 ? `shard ${first}` : `shards ${first}–${first + count - 1}`, began);
       losses.forEach((loss, i) => this.#losses.set(first + i, loss));
       if (count === 1 && first === audit) audited = this.#bucketHashes(into);
+      const computedAt = performance.now();
       const partial = accumulator.complete(node);
+      spans?.add("add up", computedAt);
       if (partial !== null && !isAborted()) onPartial(partial.node, partial.region.byteOffset);
     }
     const { leaves, spare } = accumulator;
     if (audit !== null && !leaves.includes(audit) && spare !== null && !isAborted()) {
+      const began = performance.now();
       await this.#gradients({ step, shard: audit }, spare);
       audited = this.#bucketHashes(spare);
+      spans?.add(`audit of shard ${audit}`, began);
     }
     if (isAborted()) return null;
-    return { losses: leaves.map((shard) => ({ shard, loss: this.#losses.get(shard) ?? NaN })), audited };
+    const losses = leaves.map((shard) => ({ shard, loss: this.#losses.get(shard) ?? NaN }));
+    return { losses, audited, spans: spans?.list };
   }
 
   /** The hash of the gradient of the first shard of step 0: what members must have in common. */

@@ -16,6 +16,7 @@ import {
 import { piecesToAsk } from "../shared/protocol/snapshot_pieces.ts";
 import { newSessionId, Session } from "../shared/protocol/session.ts";
 import { ReductionTree } from "../shared/reduction_tree.ts";
+import { isInRange, Spans } from "../shared/spans.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Collective, CollectiveStatus, Reduced } from "./collective/collective.ts";
 import { PeerError } from "./collective/peer_error.ts";
@@ -87,8 +88,10 @@ interface Loaded {
 }
 
 /** A gradient that is reduced and not applied. */
-interface Prepared extends Reduced {
+interface Prepared extends Omit<Reduced, "spans"> {
   readonly step: number;
+  /** Where a profile of the step is made. */
+  readonly spans?: Spans;
 }
 
 /** A job's place in time: it is passed over when another generation has begun. */
@@ -494,17 +497,27 @@ class Member {
     const began = this.#clock.now();
     this.#prepared = undefined; // its numbers are written over
     this.options.reach?.("compute", step.step);
-    const reducingStep = reducing.begin(step).catch((error) => this.#reductionFailed(key, error));
+    const spans = isInRange(step.step, this.#loaded?.config.profile ?? null)
+      ? new Spans("messages")
+      : undefined;
+    const reducingStep = reducing.begin({ ...key, isProfiled: spans !== undefined }).catch((error) =>
+      this.#reductionFailed(key, error)
+    );
     const isAuditor = step.audit?.ranks.includes(this.#rank) ?? false;
     const computed = await computing.computeStep(step.step, isAuditor ? step.audit?.shard ?? null : null);
     const computeMs = this.#clock.now() - began;
     this.options.reach?.("reduce", step.step);
     const reduced = await reducingStep;
     if (computed === null || reduced === null || this.#stateHash === null) return;
-    this.#prepared = { step: step.step, ...reduced };
+    const { spans: ofCompute = [], ...result } = computed;
+    const { spans: ofReduction = [], ...gradient } = reduced;
+    this.#prepared = { step: step.step, ...gradient, spans };
     this.#preparedAt = this.#clock.now();
     const took = { computeMs, prepareMs: this.#preparedAt - began };
-    this.#send({ type: "PREPARED", ...key, ...computed, ...reduced, ...took, stateHash: this.#stateHash });
+    this.#send({ type: "PREPARED", ...key, ...result, ...gradient, ...took, stateHash: this.#stateHash });
+    spans?.add("compute", began, { ended: began + computeMs });
+    spans?.add("rest of the reduction", began + computeMs, { ended: this.#preparedAt });
+    spans?.list.push(...ofCompute, ...ofReduction);
     this.options.reach?.("prepared", step.step);
   }
 
@@ -530,6 +543,7 @@ class Member {
     const { step, gradHash, ...scalars } = decided;
     const began = this.#clock.now();
     let waitedMs = 0;
+    const spans = this.#prepared?.spans;
     this.options.reach?.("commit", step);
     if (this.#applied === step) {
       if (this.#prepared?.step !== step || this.#prepared.gradHash !== gradHash) {
@@ -545,7 +559,10 @@ class Member {
     if (this.#applied === null || this.#stateHash === null) return;
     const state = { step: this.#applied, stateHash: this.#stateHash };
     const applyMs = this.#clock.now() - began;
-    this.#send({ type: "APPLIED", epoch, generation, ...state, waitedMs, applyMs });
+    spans?.add("wait for COMMIT", began - waitedMs, { ended: began });
+    spans?.add("apply", began, { ended: began + applyMs });
+    const profile = spans === undefined ? {} : { spans: spans.list };
+    this.#send({ type: "APPLIED", epoch, generation, ...state, waitedMs, applyMs, ...profile });
   }
 
   async #apply(step: number, scalars: StepScalars): Promise<void> {

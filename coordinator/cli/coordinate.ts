@@ -26,6 +26,7 @@ import { type LocalRecord, readMembers, writeMembers } from "../launch/members_f
 import { lockOf } from "../launch/local.ts";
 import { outputOf, workerEnvironment } from "../launch/node.ts";
 import { rendezvousOf } from "../launch/rendezvous.ts";
+import { RunProfile } from "../observe/run_profile.ts";
 import { runKeys } from "../run_keys.ts";
 import { Attachment } from "../steering/attachment.ts";
 import { RunSteering } from "../steering/run_steering.ts";
@@ -133,6 +134,10 @@ export async function coordinate(
     minMembers: Math.min(config.min_workers, maxNodes * crew.count),
     savedStep: snapshot?.step ?? null,
   });
+  const profile = config.profile === null ? null : new RunProfile({
+    ...{ runDir: dir.path, steps: config.profile, warn },
+    now: () => group.now(),
+  });
   const attachment = new Attachment(steering, { runDir: dir.path, crew, note });
   const calm = startFaults(config, { crew, note });
   const fencing = setInterval(() => checkEpoch(epoch, group), FENCING_MS);
@@ -154,9 +159,10 @@ export async function coordinate(
         await lines.open(group.position.step);
         return await accept(info, fingerprints.common);
       },
-      observer: steering.observing(lines.noting(observer)),
+      observer: steering.observing(lines.noting(profile?.observing(observer) ?? observer)),
     }).finally(() => attachment.close());
     calm();
+    await profile?.write();
     lines.ended(result.stopped ? "stopped" : "finished");
     await crew.finish();
     if (isElastic) await forgetMembers(membersPath, locks);

@@ -56,6 +56,13 @@ export function fraction() {
   return z.number().min(0).lt(1).describe("a number from 0 up to, but not including, 1");
 }
 
+/** Steps such as "10:20": from the first to before the second. */
+export function stepRange() {
+  return z.string().regex(/^\d{1,12}:\d{1,12}$/)
+    .refine((range) => Number(range.split(":")[0]) < Number(range.split(":")[1]))
+    .describe("steps FROM:TO such as 10:20, which ends before 20");
+}
+
 /** True or false. */
 export function truth() {
   return z.boolean().describe("true or false");

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type ErrorCode, isErrorCode } from "../errors.ts";
+import { MOST_SPANS, spanSchema } from "../spans.ts";
 import { SYNC_WINDOW } from "./snapshot_pieces.ts";
 
 /** Names of members, files and the like. */
@@ -167,7 +168,13 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
     prepareMs: duration,
   }),
   /** Between PREPARED and COMMIT passed `waitedMs`; both are 0 for a step that was applied before. */
-  message("APPLIED", { ...boundary, stateHash: hash, waitedMs: duration, applyMs: duration }),
+  message("APPLIED", {
+    ...boundary,
+    stateHash: hash,
+    waitedMs: duration,
+    applyMs: duration,
+    spans: z.array(spanSchema).max(4 * MOST_SPANS).optional(),
+  }),
   message("SYNC_GET", { ...boundary, index: count, pieces: pieceCount }),
   message("SYNC_DATA", { ...boundary, index: count, bytes }),
   /** The reduction of a step failed here for a bad frame or a lost link; `rank` is the peer that it came from. */

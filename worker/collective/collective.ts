@@ -1,7 +1,11 @@
+import type { Span } from "../../shared/spans.ts";
+
 /** Which step is reduced, for which time. */
 export interface StepKey {
   step: number;
   attempt: number;
+  /** Whether to say what took which time. */
+  isProfiled?: boolean;
 }
 
 /** What a reduction ends with; the reduced gradient is in its region. */
@@ -12,6 +16,8 @@ export interface Reduced {
   bucketHashes: string;
   /** Before clipping, the same at all members. */
   gradNorm: number;
+  /** Where they were asked for. */
+  spans?: Span[];
 }
 
 /** How a reduction stands. */

@@ -1,3 +1,4 @@
+import type { Spans } from "../../shared/spans.ts";
 import { addHash, type BlockHash, hashHex } from "../kernels/block_hash.ts";
 import { ATOM, gradientNorm } from "../optimizer/clip.ts";
 import type { Part } from "./buckets.ts";
@@ -22,8 +23,8 @@ export interface ExchangeOptions extends ExchangeMemory {
 
 /** What a reduction is driven by: an exchange, or several that make up one. */
 export interface Exchanging {
-  /** Starts the reduction of a step. Frames of the peers may be waiting already. */
-  begin(key: StepKey): void;
+  /** Starts the reduction of a step. Frames of the peers may be waiting already. `spans` takes what each bucket took. */
+  begin(key: StepKey, spans?: Spans): void;
   /** The own partial sum of tree node `node` is complete, at a byte offset of its arena; it stays there until COMMIT. */
   announce(node: number, byteOffset: number): void;
   /** Forgets the reduction under way. Afterwards nothing refers to the arenas. */
@@ -69,6 +70,8 @@ export class Exchange implements Exchanging {
   #unannounced = 0;
   /** Frames of the own segment whose result is still to be made. */
   #unfinished = 0;
+  #spans: Spans | undefined;
+  #announcedAt = 0;
 
   constructor(private readonly options: ExchangeOptions) {
     const { plan, links, squares, nonce } = options;
@@ -85,9 +88,11 @@ export class Exchange implements Exchanging {
     this.#squares = new Float64Array(buffer, byteOffset, plan.squaresLength / 2);
   }
 
-  begin({ step, attempt }: StepKey): void {
+  begin({ step, attempt }: StepKey, spans?: Spans): void {
     const { segments, frames, owners, shape, sendsResults } = this.#plan;
     this.abort();
+    this.#spans = spans;
+    this.#announcedAt = 0;
     const key: ReductionKey = { generation: this.options.generation, step, attempt };
     this.#inbox.begin(key);
     for (const hash of this.#hashes) hash.fill(0);
@@ -104,6 +109,7 @@ export class Exchange implements Exchanging {
 
   announce(node: number, byteOffset: number): void {
     this.#sums.setOwn(node, byteOffset);
+    this.#announcedAt ||= performance.now();
     this.#unannounced--;
     this.#ownFrames.forEach((_, frame) => this.#unadded.push(frame));
     for (const [peer, outbox] of this.#outboxes) {
@@ -183,8 +189,18 @@ export class Exchange implements Exchanging {
     }
     const owed = (this.#owed.get(peer) ?? 0) - frames.length;
     if (owed > 0) this.#owed.set(peer, owed);
-    else this.#owed.delete(peer);
+    else this.#endOwed(peer);
     return true;
+  }
+
+  /** All has come of a peer, the results of its bucket last. */
+  #endOwed(peer: number): void {
+    this.#owed.delete(peer);
+    if (this.#plan.sendsResults) this.#endBucket(peer);
+  }
+
+  #endBucket(owner: number): void {
+    this.#spans?.add(`bucket ${owner}`, this.#announcedAt || performance.now(), { lane: `bucket ${owner}` });
   }
 
   #addOwn(): boolean {
@@ -212,6 +228,7 @@ export class Exchange implements Exchanging {
       this.#squares[(part.start + at) / ATOM] = resultKernels.squares(to + 4 * at, length);
     }
     this.#unfinished--;
+    if (this.#unfinished === 0) this.#endBucket(this.#plan.shape.rank);
     if (!this.#plan.sendsResults) return;
     this.#sendResult(part, hash);
     if (this.#unfinished === 0) this.#sendSquares();

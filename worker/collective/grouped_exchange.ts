@@ -1,3 +1,4 @@
+import type { Spans } from "../../shared/spans.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { Region } from "../arena.ts";
 import type { Reduced, StepKey } from "./collective.ts";
@@ -49,9 +50,9 @@ class GroupedExchange implements Exchanging {
 
   constructor(private readonly levels: readonly Exchange[]) {}
 
-  begin(key: StepKey): void {
+  begin(key: StepKey, spans?: Spans): void {
     this.#handed = this.#published = 0;
-    for (const level of this.levels) level.begin(key);
+    for (const level of this.levels) level.begin(key, spans);
   }
 
   announce(node: number, byteOffset: number): void {

@@ -1,3 +1,4 @@
+import { Spans } from "../../shared/spans.ts";
 import type { Collective, CollectiveStatus, Reduced, StepKey } from "./collective.ts";
 import type { Exchanging } from "./exchange.ts";
 import type { Links } from "./link.ts";
@@ -33,8 +34,9 @@ export class Reducer implements Collective {
 
   begin(key: StepKey): Promise<Reduced | null> {
     this.#aborted = false;
-    this.#exchange.begin(key);
-    const reduced = this.#run();
+    const spans = key.isProfiled ? new Spans("reduce") : undefined;
+    this.#exchange.begin(key, spans);
+    const reduced = this.#run(spans && new Stretches(spans));
     this.#running = reduced.catch(() => {}); // whoever began it is told
     return reduced;
   }
@@ -70,13 +72,15 @@ export class Reducer implements Collective {
     return isAnnounced && this.options.links.waitBriefly?.(interest, LISTEN_MS) === true;
   }
 
-  async #run(): Promise<Reduced | null> {
+  async #run(stretches?: Stretches): Promise<Reduced | null> {
     try {
       await null; // what is announced at once is there when the exchange is pumped first
       let blockedUntil = performance.now() + BLOCKED_MS;
       while (!this.#exchange.done) {
         if (this.#aborted) return null;
-        if (this.#exchange.pump()) {
+        const worked = this.#exchange.pump();
+        stretches?.now(worked ? "add and send" : waitOf(this.#exchange));
+        if (worked) {
           this.#moved++;
           continue;
         }
@@ -84,10 +88,34 @@ export class Reducer implements Collective {
         await this.options.links.wait(this.#exchange.interest);
         blockedUntil = performance.now() + BLOCKED_MS;
       }
-      return this.#exchange.result;
+      stretches?.now("done");
+      return { ...this.#exchange.result, spans: stretches?.spans.list };
     } catch (error) {
       this.#exchange.abort();
       throw error;
     }
   }
+}
+
+/** Turns what is done at each moment into spans of what is done for a while. */
+class Stretches {
+  #what: string | null = null;
+  #since = performance.now();
+
+  constructor(readonly spans: Spans) {}
+
+  now(what: string): void {
+    if (what === this.#what) return;
+    const now = performance.now();
+    if (this.#what !== null) this.spans.add(this.#what, this.#since, { ended: now });
+    this.#what = what;
+    this.#since = now;
+  }
+}
+
+function waitOf({ isAnnounced, interest: { from } }: Exchanging): string {
+  if (!isAnnounced) return "wait for own gradients";
+  return from.length === 0
+    ? "wait until all is taken"
+    : `wait for rank ${from.toSorted((a, b) => a - b).join(", ")}`;
 }

@@ -5,6 +5,7 @@ import {
   modulePath,
   optional,
   positiveNumber,
+  stepRange,
   text,
   truth,
   wholeNumber,
@@ -47,6 +48,11 @@ export const systemKeys = {
   }),
   deterministic: truth().default(false).register(about, {
     help: "Whether to refuse what gives other bits, such as resuming with another engine",
+  }),
+  profile: optional(stepRange()).default(null).register(about, {
+    unit: "steps",
+    help:
+      "Steps of which OUT_DIR/profile-FROM-TO.json tells who did what when, for Perfetto (docs/observe.md)",
   }),
   verbose: truth().default(false).register(about, {
     help: "Whether to print more, the stack of an unexpected error included",
