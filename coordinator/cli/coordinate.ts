@@ -134,6 +134,8 @@ export async function coordinate(
     minMembers: Math.min(config.min_workers, maxNodes * crew.count),
     savedStep: snapshot?.step ?? null,
   });
+  const isTraced = Deno.env.get("OTEL_DENO") === "true"; // then Deno sends what OpenTelemetry's API is told
+  const told = isTraced ? (await import("../observe/step_spans.ts")).tracingSteps(observer) : observer;
   const profile = config.profile === null ? null : new RunProfile({
     ...{ runDir: dir.path, steps: config.profile, warn },
     now: () => group.now(),
@@ -159,7 +161,7 @@ export async function coordinate(
         await lines.open(group.position.step);
         return await accept(info, fingerprints.common);
       },
-      observer: steering.observing(lines.noting(profile?.observing(observer) ?? observer)),
+      observer: steering.observing(lines.noting(profile?.observing(told) ?? told)),
     }).finally(() => attachment.close());
     calm();
     await profile?.write();
