@@ -22,6 +22,8 @@ export interface StepBenchOptions {
   /** Left out, the engine takes what there is. */
   readonly device?: Device;
   readonly threads: number;
+  /** As `EngineOptions.profile`. */
+  readonly profile?: string;
 }
 
 /** A training step on made-up tokens, ready to be timed. */
@@ -46,7 +48,7 @@ const OPTIMIZER = {
 };
 
 export async function prepareStepBench(options: StepBenchOptions): Promise<StepBench> {
-  const { config, batchSize, length, device, threads } = options;
+  const { config, batchSize, length, device, threads, profile } = options;
   const model = await loadModel(config, null);
   const n = model.size;
   const sliced = sliceRows({ batchSize, length }) < batchSize;
@@ -58,7 +60,7 @@ export async function prepareStepBench(options: StepBenchOptions): Promise<StepB
   );
   initialize(model, parameters.view, 1);
   const memory = { kernels, parameters, slice: sliced ? arena.region("slice") : null };
-  const engine = await openEngine(options.engine, { model, memory, device, threads });
+  const engine = await openEngine(options.engine, { model, memory, device, threads, profile });
   const trainer = await engine.trainer({ batchSize, length });
   const optimizer = new AdamW(kernels, {
     regions: { parameters, gradient, m, v },

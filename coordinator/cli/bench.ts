@@ -23,6 +23,9 @@ export const command = defineCommand({
     serve: truth().default(false).register(about, {
       help: 'Answer lines {"steps":K} (allreduce: {"count":K}) with times, for interleaving',
     }),
+    profile: truth().default(false).register(about, {
+      help: "step: print a table of the program's operators, with the engine onnx",
+    }),
     workers: wholeNumber(1).default(2).register(about, { help: "allreduce: processes" }),
     elements: wholeNumber(1).default(10_700_000).register(about, {
       help: "allreduce: float32 numbers",

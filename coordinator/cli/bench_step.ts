@@ -1,6 +1,9 @@
-import { prepareStepBench, type StepBench } from "../../worker/bench_step.ts";
+import { join } from "node:path";
+import { prepareStepBench, type StepBench, type StepBenchOptions } from "../../worker/bench_step.ts";
+import { readOnnxProfile } from "../../worker/engines/onnx_profile.ts";
 import type { ModelConfig } from "../../shared/config/model_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { profileTable } from "./profile_table.ts";
 
 /** The attention variants that `bench step --attention` measures. */
 export const benchAttention = ["causal", "reflex-hidden", "reflex-kv", "linear", "top_k", "router"] as const;
@@ -15,6 +18,7 @@ export interface BenchStepOptions {
   readonly steps: number;
   readonly json: boolean;
   readonly serve: boolean;
+  readonly profile: boolean;
 }
 
 const WARM_UP = 3;
@@ -24,6 +28,9 @@ export async function benchStep(options: BenchStepOptions): Promise<number> {
   const [batchSize, length, n_layer, n_head, n_embd, vocab_size] = parseShape(options.shape);
   const config = benchModel({ n_layer, n_head, n_embd, vocab_size, block_size: length }, options.attention);
   const { engine, threads } = options;
+  if (options.profile) {
+    return await profileSteps({ config, batchSize, length, engine, threads }, options.steps);
+  }
   await using bench = await prepareStepBench({ config, batchSize, length, engine, threads });
   for (let i = 0; i < WARM_UP; i++) await bench.step();
   if (options.serve) {
@@ -40,6 +47,31 @@ export async function benchStep(options: BenchStepOptions): Promise<number> {
   if (options.json) console.log(JSON.stringify(result));
   else for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(25)} ${value}`);
   return 0;
+}
+
+/** Prints where the time of steps goes, those before the first measured one too. */
+async function profileSteps(options: StepBenchOptions, steps: number): Promise<number> {
+  if (options.engine !== "onnx") {
+    throw new LockstepError(
+      "E_USAGE",
+      `Cannot profile the engine ${options.engine}: onnx alone tells its operators' times`,
+    );
+  }
+  const folder = await Deno.makeTempDir({ prefix: "lockstep-profile-" });
+  try {
+    let ms = 0;
+    {
+      await using bench = await prepareStepBench({ ...options, profile: join(folder, "onnx") });
+      for (let i = 0; i < steps; i++) ms += await bench.step();
+    }
+    const profiles = [...Deno.readDirSync(folder)].map(({ name }) =>
+      Deno.readTextFileSync(join(folder, name))
+    );
+    console.log(profileTable(profiles.flatMap(readOnnxProfile), { steps, ms }));
+    return 0;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 async function measure(bench: StepBench, steps: number) {

@@ -113,6 +113,8 @@ export interface EngineOptions {
   readonly dtype?: RunConfig["dtype"];
   /** Threads of one computation: part of a run's numerics. */
   readonly threads: number;
+  /** How the names of profiles begin that are written when the engine is closed; onnx alone writes some. */
+  readonly profile?: string;
 }
 
 /** Something that computes a model: one contract suite runs over all (tests/worker/engines/contract.ts). */

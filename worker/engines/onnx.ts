@@ -106,9 +106,9 @@ export class OnnxEngine implements Engine {
   }
 
   async #compile(kind: ProgramKind, shape: BatchShape): Promise<Compiled & { program: OnnxProgram }> {
-    const { model, threads, memory } = this.options;
+    const { model, threads, memory, profile } = this.options;
     const program = await compileOnnx({ kind, model, shape }, threads);
-    const session = this.#owned.use(new OnnxSession(program.bytes, { threads }));
+    const session = this.#owned.use(new OnnxSession(program.bytes, { threads, profile }));
     const parameters = flatViews(program.inputs, { model, flat: memory.parameters, nameOf: parameterInput });
     return { session, program, parameters };
   }
