@@ -139,6 +139,8 @@ class Member {
   #applied: number | null = null;
   #stateHash: string | null = null;
   #prepared: Prepared | undefined;
+  /** When it was. */
+  #preparedAt = 0;
   /** Takes pieces of a snapshot while one is received; null ends it. */
   #takePiece: ((piece: Message<Order, "SYNC_DATA"> | null) => void) | undefined;
   /** Takes a piece of a data file while one is fetched; null ends it. */
@@ -501,7 +503,8 @@ class Member {
     const reduced = await reducingStep;
     if (computed === null || reduced === null || this.#stateHash === null) return;
     this.#prepared = { step: step.step, ...reduced };
-    const took = { computeMs, prepareMs: this.#clock.now() - began };
+    this.#preparedAt = this.#clock.now();
+    const took = { computeMs, prepareMs: this.#preparedAt - began };
     this.#send({ type: "PREPARED", ...key, ...computed, ...reduced, ...took, stateHash: this.#stateHash });
     this.options.reach?.("prepared", step.step);
   }
@@ -527,6 +530,7 @@ class Member {
   async #commit({ epoch, generation, decided }: Message<Order, "COMMIT">): Promise<void> {
     const { step, gradHash, ...scalars } = decided;
     const began = this.#clock.now();
+    let waitedMs = 0;
     this.options.reach?.("commit", step);
     if (this.#applied === step) {
       if (this.#prepared?.step !== step || this.#prepared.gradHash !== gradHash) {
@@ -535,12 +539,14 @@ class Member {
           `Cannot apply step ${step}: this member did not prepare that gradient`,
         );
       }
+      waitedMs = began - this.#preparedAt;
       await this.#apply(step, scalars);
     }
     this.options.reach?.("applied", step);
     if (this.#applied === null || this.#stateHash === null) return;
     const state = { step: this.#applied, stateHash: this.#stateHash };
-    this.#send({ type: "APPLIED", epoch, generation, ...state, applyMs: this.#clock.now() - began });
+    const applyMs = this.#clock.now() - began;
+    this.#send({ type: "APPLIED", epoch, generation, ...state, waitedMs, applyMs });
   }
 
   async #apply(step: number, scalars: StepScalars): Promise<void> {

@@ -109,6 +109,7 @@ class Stages {
       ...[`--engine=${config.engine}`, `--device=${config.device}`],
       `--nproc_per_node=${config.nproc_per_node}`,
       ...(evaluatesBest(config) ? ["--checkpoint=best"] : []),
+      ...(config.task_data === null ? [] : [`--task_data=${config.task_data}`]),
     ];
     const { code, lastWords } = await this.#runs(words, {
       stop: "SIGKILL", // nothing of it is kept until it has ended

@@ -29,6 +29,10 @@ Deno.test("train prints what computes and why, nanoGPT's lines, figures, the run
 
   const logged = await Array.fromAsync(readMetrics(box.path("run", "metrics.jsonl")));
   assert.deepEqual(logged.map(({ step }) => step), [0, 15, 30, 39]);
+  for (const { compute_ms, prepare_ms, apply_ms, overhead_ms } of logged) {
+    const phases = [compute_ms, prepare_ms, apply_ms, overhead_ms].map(Number);
+    assert.ok(phases.every((ms) => ms > 0) && phases[0] < phases[1], `${phases}`);
+  }
   const evals = await Array.fromAsync(readEvals(box.path("run", "eval.jsonl")));
   assert.deepEqual(evals.map(({ step, task }) => `${step} ${task}`), [
     "0 estimate",

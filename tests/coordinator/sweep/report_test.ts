@@ -80,7 +80,7 @@ Deno.test("reportMarkdown() says what each variant cost and how it did, and what
     reportMarkdown(SWEPT),
     `### depths
 
-Seeds 1, 2, 3; means over seeds with their 95 % intervals (Student's t; of a single one, over its items). Differences are to one, paired by seed. Variants are matched by parameters: they are within 1.0 % of each other. A run may train for 30 minutes. Trained on 2 × CPU (onnx on cpu), 2026-11-24 to 2026-11-25.
+Seeds 1, 2, 3; means over seeds with their 95 % intervals (Student's t; of a single one, over its items). Differences are to one, paired by seed. Variants are matched by parameters: they are within 1.0 % of each other. A run may train for 30 minutes. Trained on 2 × CPU (onnx on cpu), 2026-11-24 to 2026-11-25, 2.5 hours in all.
 
 | variant | parameters | steps | FLOP a run | hours a run | runs                                          |
 | ------- | ---------- | ----- | ---------- | ----------- | --------------------------------------------- |
