@@ -24,6 +24,8 @@ export type WorkerPhases = z.infer<typeof workerSchema>;
 const metricsSchema = z.object({
   /** The step that was taken, from 0. */
   step: count,
+  /** When the line was written, in seconds since 1970. */
+  time: measured.optional(),
   /** Mean training loss of the step's batch. */
   loss: measured,
   lr: measured,
@@ -54,6 +56,8 @@ export type MetricsLine = z.infer<typeof metricsSchema>;
 const evalSchema = z.object({
   /** Steps that the evaluated weights had taken. */
   step: count,
+  /** When the line was written, in seconds since 1970. */
+  time: measured.optional(),
   task: z.string(),
   metrics: z.record(z.string(), measured),
 });
@@ -109,6 +113,15 @@ export async function* readMetrics(path: string): AsyncGenerator<MetricsLine> {
 /** Streams eval.jsonl; a missing file is empty. Throws E_DECODE on a line that is none. */
 export async function* readEvals(path: string): AsyncGenerator<EvalLine> {
   for await (const value of readJsonl(path)) yield parse(evalSchema, { value, path });
+}
+
+/** The estimates of the validation loss that an eval.jsonl holds, by step. */
+export async function readValLosses(path: string): Promise<Map<number, number>> {
+  const losses = new Map<number, number>();
+  for await (const { step, task, metrics: { val_loss } } of readEvals(path)) {
+    if (task === "estimate" && typeof val_loss === "number") losses.set(step, val_loss);
+  }
+  return losses;
 }
 
 /** Streams samples.jsonl; a missing file is empty. Throws E_DECODE on a line that is none. */
