@@ -186,17 +186,15 @@ class Run {
   /** The step; resolves to the next one where that is under way. */
   async #runStep(started: StartedStep | null): Promise<StartedStep | null> {
     const { group, ledger, config, observer, shouldStop, audits } = this.options;
-    const began = performance.now();
     const step = this.#step;
     observer.begins?.("stepping");
-    const { loss, gradNorm, learningRate, phases, next } = await this.#madeStep(() =>
+    const { loss, gradNorm, learningRate, durationMs, phases, next } = await this.#madeStep(() =>
       runStep({
         ...{ group, ledger, config, started, shouldStop, audits },
         goesOn: (next) => this.#goesOn(next),
         onHeld: (error) => observer.held?.(error),
       })
     );
-    const dt_ms = performance.now() - began;
     const tokens = config.gradient_accumulation_steps * config.batch_size * config.block_size;
     observer.step?.({
       step,
@@ -204,15 +202,23 @@ class Run {
       lr: learningRate,
       grad_norm: gradNorm,
       tokens: this.#step * tokens,
-      tokens_per_sec: tokens / dt_ms * 1000,
-      mfu: null,
-      dt_ms,
+      tokens_per_sec: tokens / durationMs * 1000,
+      mfu: this.#utilization(tokens / durationMs * 1000),
+      dt_ms: durationMs,
       compute_ms: phases.computeMs,
       prepare_ms: phases.prepareMs,
       apply_ms: phases.applyMs,
       overhead_ms: phases.overheadMs,
+      workers: [...phases.workers],
     });
     return next;
+  }
+
+  /** nanoGPT's MFU: what the model needs of what all members' devices could do; null where nobody said what that is. */
+  #utilization(tokensPerSecond: number): number | null {
+    const { group: { ids }, config: { peak_tflops } } = this.options;
+    if (peak_tflops === null || this.#info === undefined) return null;
+    return this.#info.flopsPerToken * tokensPerSecond / (1e12 * peak_tflops * ids.length);
   }
 
   async #madeStep(make: () => Promise<StepOutcome>): Promise<StepOutcome> {

@@ -1,4 +1,4 @@
-import { about, truth } from "../../shared/config/kinds.ts";
+import { about, optional, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { commandLine } from "../../shared/command_line.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
@@ -10,6 +10,7 @@ import { type Interrupt, interruptible } from "./interrupt.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
 import { requeueJob } from "./requeue_job.ts";
+import { RunPage } from "./run_page.ts";
 import { describeTask, trainConsole } from "./train_console.ts";
 import { trainRun } from "./train_run.ts";
 
@@ -20,6 +21,12 @@ export const command = defineCommand({
   options: {
     dry_run: truth().default(false).register(about, {
       help: "Print configuration, parameters, memory and FLOP per step, and start nothing",
+    }),
+    dashboard: truth().default(false).register(about, {
+      help: "Whether to show the run on a page while it goes on (docs/observe.md)",
+    }),
+    dashboard_port: optional(wholeNumber(0, 65_535)).default(null).register(about, {
+      help: "TCP port of the page; none is the first free one from 6006 on",
     }),
   },
   config: ["data", "model", "optimizer", "run", "evaluation", "system", "launch"],
@@ -40,10 +47,11 @@ export const command = defineCommand({
       return await asNode(config, { interrupt, underSlurm }).finally(() => interrupt.end());
     }
     const shown = trainConsole(config);
+    const page = options.dashboard ? new RunPage(shown, options.dashboard_port) : null;
     const isRequeued = () => underSlurm && interrupt.isWarning;
     try {
       const result = await trainRun({
-        ...{ config, preset, observer: shown, signal: interrupt.signal },
+        ...{ config, preset, observer: page?.observer ?? shown, signal: interrupt.signal },
         startedMs: 0, // the start of this process
       });
       shown.end();
@@ -71,6 +79,7 @@ export const command = defineCommand({
       throw error;
     } finally {
       interrupt.end();
+      await page?.close();
     }
   },
 });
@@ -98,7 +107,7 @@ async function asNode(
 }
 
 /** Options of the command itself, for the hint of the nearest name. */
-const otherNames = ["dry_run"];
+const otherNames = ["dry_run", "dashboard", "dashboard_port"];
 
 function resumeCommand(runDir: string): string {
   return commandLine(`train --init_from=resume --out_dir=${runDir}`);

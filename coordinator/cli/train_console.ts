@@ -41,6 +41,7 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
       }
     },
     warn: (sentence) => console.error(`warning ${sentence}`),
+    page: (url) => print(`page: ${url}`),
     ready({ size, flopsPerToken }) {
       print(`${size.toLocaleString("en-US")} parameters, ${(flopsPerToken / 1e6).toFixed(1)} MFLOP a token`);
       bar?.start(max_iters, first);
