@@ -59,7 +59,10 @@ async function findForeign(path: string): Promise<string | null> {
   return await holdsWeights(path) ? path : await findOnHub(path);
 }
 
-async function ofWeights({ path, model, folder }: Weights, which?: CheckpointChoice): Promise<SavedModel> {
+async function ofWeights(
+  { path, model, folder, data_dir }: Weights,
+  which?: CheckpointChoice,
+): Promise<SavedModel> {
   if (model === null || folder === null) {
     throw new LockstepError(
       "E_WEIGHTS",
@@ -74,15 +77,15 @@ async function ofWeights({ path, model, folder }: Weights, which?: CheckpointCho
   }
   const description = await describeWeights(folder, model.vocab_size);
   const { dataset = "text", sort, probe } = description ?? {};
-  const data = { dataset, ...(sort && { sort }), ...(probe && { probe }) };
+  const data = { dataset, data_dir, ...(sort && { sort }), ...(probe && { probe }) };
   return {
     run: null,
     config: parseRunConfig({ ...model, ...data, init_from: path }, { source: join(folder, "config.json") }),
     weights: path,
-    openPrompts: ({ data_dir, ...rest }) =>
-      data_dir === null
+    openPrompts: (config) =>
+      config.data_dir === data_dir
         ? openDescribedPrompts(description, model.vocab_size)
-        : openPrompts({ ...rest, data_dir }),
+        : openPrompts(config),
     describeTokens: () => Promise.resolve(description),
   };
 }

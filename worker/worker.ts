@@ -340,7 +340,8 @@ class Member {
       const asked = parseRunConfig(given, { source: "the coordinator" });
       refuseOther(asked, this.options);
       const config = await this.#withData(asked, files);
-      const info = await computing.load(config, { stateOnDemand: true });
+      const tasksOnly = !trains && !config.eval_only;
+      const info = await computing.load(config, { stateOnDemand: true, tasksOnly });
       const memory = await computing.memory();
       const training = trains ? await computing.prepare({ scratchGradients }) : null;
       if (training !== null) await reducing.expose?.({ ...memory, partials: training.partials });

@@ -26,9 +26,10 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
   let stepsMs = 0; // of all steps so far; estimates and checkpoints between them are not in it
   let runDir = "";
   let saved = false;
+  let done = 0;
   return {
     plan(plan) {
-      first = plan.step;
+      first = done = plan.step;
       runDir = plan.runDir;
       saved = plan.step > 0;
       print(describePlan(plan));
@@ -47,6 +48,7 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
       bar?.start(max_iters, first);
     },
     step(line) {
+      done = line.step + 1;
       stepsMs += line.dt_ms ?? 0;
       const left = (max_iters - line.step - 1) * stepsMs / (line.step + 1 - first) / 1000;
       bar?.update(line, left);
@@ -60,6 +62,16 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
     checkpoint({ path }) {
       saved = true;
       print(`saved ${path}`);
+    },
+    stopsEarly({ waited, best }) {
+      print(
+        `stops early: of ${waited} estimates none had a val loss below ${
+          best?.loss.toFixed(4)
+        }, that of step ${best?.step}`,
+      );
+    },
+    evaluated({ step }) {
+      if (step !== done) print(`evaluated step ${step}, whose val loss is the lowest`);
     },
     held: (error) =>
       console.error(`warning ${error.code}: ${error.message}; the step waits until there is room`),
