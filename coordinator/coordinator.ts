@@ -2,7 +2,15 @@ import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { MetricsLine } from "../shared/metrics.ts";
 import { saveCheckpoint, type StateStore } from "./checkpoints.ts";
-import { evaluateTask, taskOf, type TaskResult } from "./evaluate_task.ts";
+import { earlyStopping, type EarlyStoppingState } from "./early_stopping.ts";
+import {
+  evaluatesBest,
+  evaluateTask,
+  evaluationStopped,
+  openEvaluation,
+  taskOf,
+  type TaskResult,
+} from "./evaluate_task.ts";
 import { estimatedLosses, evaluate } from "./evaluation.ts";
 import { type Group, WentBack } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
@@ -23,6 +31,8 @@ export interface RunObserver {
   step?(metrics: MetricsLine): void;
   estimate?(estimate: { step: number; train: number; val: number; best: boolean }): void;
   checkpoint?(saved: { step: number; path: string }): void;
+  /** The run is over before its last step, as early_stopping_patience says. */
+  stopsEarly?(state: EarlyStoppingState): void;
   /** A checkpoint could not be written; the run goes on. */
   checkpointFailed?(error: LockstepError): void;
   /** A step waits as the ledger cannot be written for now. */
@@ -53,6 +63,8 @@ export interface CoordinatorOptions {
   audits?(): boolean;
   /** Called when the members are ready, before the first step: compares and writes the manifest. Its result is kept in checkpoints. */
   accept(info: MemberInfo): Promise<{ configHash: string }>;
+  /** Validation losses by step of the run so far, read after `accept`; a new run has none. */
+  valLosses?(): Promise<ReadonlyMap<number, number>>;
 }
 
 /** How a run ended. */
@@ -64,6 +76,7 @@ export interface RunResult {
   readonly outOfTime: boolean;
   readonly stateHash: string;
   readonly valLoss: number | null;
+  /** Null too where the best checkpoint is to be evaluated instead of the last. */
   readonly task: TaskResult | null;
 }
 
@@ -84,6 +97,10 @@ class Run {
   #configHash: string;
   #best: number | null;
   #valLoss: number | null = null;
+  /** Estimates of it by step. */
+  #valLosses = new Map<number, number>();
+  /** Where the loss was estimated last, by this coordinator. */
+  #estimatedAt = -1;
   #savedAt = -1;
   #evaluations = 0;
   #isEnding = false;
@@ -108,6 +125,7 @@ class Run {
     this.#limit.expectCheckpoint(STATE_COPIES * Float32Array.BYTES_PER_ELEMENT * this.#info.size);
     this.#savedAt = this.#step > 0 ? this.#step : -1;
     this.#configHash = (await accept(this.#info)).configHash;
+    this.#valLosses = new Map(await this.options.valLosses?.());
     observer.ready?.(this.#info);
   }
 
@@ -120,6 +138,7 @@ class Run {
         // Nobody had the state of the step any more: what follows the stored one is made again, and gives the same.
         if (!(error instanceof WentBack)) throw error;
         this.#savedAt = error.step > 0 ? error.step : -1;
+        for (const step of [...this.#valLosses.keys()]) if (step > error.step) this.#valLosses.delete(step);
         await this.options.observer.wentBack?.(error.step);
       }
     }
@@ -133,6 +152,7 @@ class Run {
         if (this.#lacksTime("estimating")) return await this.#stop({ outOfTime: true });
         await this.#timed("estimating", () => this.#estimate());
       }
+      if (started === null && this.#stopsEarly()) break;
       if (started === null && this.options.shouldSave?.() && this.#step > 0) await this.#save(false);
       started = await this.#timed("stepping", () => this.#runStep(started));
       if (started !== null) continue;
@@ -140,7 +160,7 @@ class Run {
       const isLast = this.#step >= config.max_iters;
       if (this.#lacksTime(isLast ? "estimating" : "stepping")) return await this.#stop({ outOfTime: true });
     }
-    await this.#estimate();
+    if (this.#estimatedAt !== this.#step) await this.#estimate();
     if (!config.eval_only && this.#savedAt !== this.#step) await this.#save(false);
     const task = await this.#evaluateTask();
     if (task !== null) this.options.observer.evaluated?.({ step: this.#step, task });
@@ -165,6 +185,14 @@ class Run {
     return { step: this.#step, stopped, outOfTime, stateHash, valLoss: this.#valLoss, task };
   }
 
+  #stopsEarly(): boolean {
+    const { early_stopping_patience: patience, early_stopping_threshold: threshold } = this.options.config;
+    if (patience === null) return false;
+    const state = earlyStopping(this.#valLosses, { patience, threshold });
+    if (state.stops) this.options.observer.stopsEarly?.(state);
+    return state.stops;
+  }
+
   #lacksTime(activity: "stepping" | "estimating"): boolean {
     return this.#step > 0 && this.#limit.isUp(activity, this.options.group.now());
   }
@@ -186,17 +214,15 @@ class Run {
   /** The step; resolves to the next one where that is under way. */
   async #runStep(started: StartedStep | null): Promise<StartedStep | null> {
     const { group, ledger, config, observer, shouldStop, audits } = this.options;
-    const began = performance.now();
     const step = this.#step;
     observer.begins?.("stepping");
-    const { loss, gradNorm, learningRate, phases, next } = await this.#madeStep(() =>
+    const { loss, gradNorm, learningRate, durationMs, phases, next } = await this.#madeStep(() =>
       runStep({
         ...{ group, ledger, config, started, shouldStop, audits },
         goesOn: (next) => this.#goesOn(next),
         onHeld: (error) => observer.held?.(error),
       })
     );
-    const dt_ms = performance.now() - began;
     const tokens = config.gradient_accumulation_steps * config.batch_size * config.block_size;
     observer.step?.({
       step,
@@ -204,15 +230,23 @@ class Run {
       lr: learningRate,
       grad_norm: gradNorm,
       tokens: this.#step * tokens,
-      tokens_per_sec: tokens / dt_ms * 1000,
-      mfu: null,
-      dt_ms,
+      tokens_per_sec: tokens / durationMs * 1000,
+      mfu: this.#utilization(tokens / durationMs * 1000),
+      dt_ms: durationMs,
       compute_ms: phases.computeMs,
       prepare_ms: phases.prepareMs,
       apply_ms: phases.applyMs,
-      overhead_ms: dt_ms - phases.busyMs,
+      overhead_ms: phases.overheadMs,
+      workers: [...phases.workers],
     });
     return next;
+  }
+
+  /** nanoGPT's MFU: what the model needs of what all members' devices could do; null where nobody said what that is. */
+  #utilization(tokensPerSecond: number): number | null {
+    const { group: { ids }, config: { peak_tflops } } = this.options;
+    if (peak_tflops === null || this.#info === undefined) return null;
+    return this.#info.flopsPerToken * tokensPerSecond / (1e12 * peak_tflops * ids.length);
   }
 
   async #madeStep(make: () => Promise<StepOutcome>): Promise<StepOutcome> {
@@ -248,7 +282,10 @@ class Run {
       );
     }
     this.#valLoss = val;
-    const best = this.#best === null || val < this.#best;
+    this.#valLosses.set(this.#step, val);
+    this.#estimatedAt = this.#step;
+    // The weights that it started with have no checkpoint: the best is the best of those that have.
+    const best = this.#step > 0 && (this.#best === null || val < this.#best);
     if (best) this.#best = val;
     observer.estimate?.({ step: this.#step, train, val, best });
     if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
@@ -283,12 +320,6 @@ class Run {
     }
   }
 
-  /** Its figures count only if they are whole. */
-  #evaluationStopped(code: "E_INTERRUPTED" | "E_TIME"): LockstepError {
-    const why = code === "E_TIME" ? ` as max_time (${this.options.config.max_time}) is over` : "";
-    return new LockstepError(code, `Stopped during the evaluation after step ${this.#step}${why}`);
-  }
-
   #isLast(): boolean {
     return this.#isEnding || this.#step >= this.options.config.max_iters || this.options.shouldStop();
   }
@@ -296,18 +327,23 @@ class Run {
   /** The task's evaluation at the end: sorting, or perplexity over the whole validation part. */
   async #evaluateTask(): Promise<TaskResult | null> {
     const { group, config, observer } = this.options;
-    if (config.eval_items === 0) return null;
+    if (config.eval_items === 0 || evaluatesBest(config)) return null;
     observer.begins?.("evaluating");
-    return await evaluateTask({
-      name: taskOf(config),
-      group,
-      config,
-      evaluation: this.#evaluations++,
-      onProgress: (done, of) => {
-        if (this.options.shouldStop()) throw this.#evaluationStopped("E_INTERRUPTED");
-        if (this.#limit.isOver(group.now())) throw this.#evaluationStopped("E_TIME");
-        observer.evaluating?.({ done, of });
-      },
-    });
+    const stopped = (code: "E_INTERRUPTED" | "E_TIME") =>
+      evaluationStopped(code, { step: this.#step, config });
+    const task = await openEvaluation(taskOf(config), config);
+    try {
+      return await evaluateTask({
+        ...{ task, group, config },
+        evaluation: this.#evaluations++,
+        onProgress: (done, of) => {
+          if (this.options.shouldStop()) throw stopped("E_INTERRUPTED");
+          if (this.#limit.isOver(group.now())) throw stopped("E_TIME");
+          observer.evaluating?.({ done, of });
+        },
+      });
+    } finally {
+      task.close();
+    }
   }
 }

@@ -6,6 +6,7 @@ import { stepScalars } from "../shared/schedule.ts";
 import type { Activity } from "./activity.ts";
 import type { Group } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
+import { type MemberTimes, phasesOf, type StepPhases } from "./step_phases.ts";
 
 /** A step that is decided and applied by all members. */
 export interface StepOutcome {
@@ -14,6 +15,7 @@ export interface StepOutcome {
   readonly gradNorm: number;
   readonly learningRate: number;
   readonly stateHash: string;
+  readonly durationMs: number;
   readonly phases: StepPhases;
   /** The next step where it is under way already; to be made at once. */
   readonly next: StartedStep | null;
@@ -24,17 +26,6 @@ export interface StartedStep {
   readonly generation: number;
   /** What came of it while members were still applying the one before. */
   readonly prepared: ReadonlyMap<string, Prepared>;
-}
-
-/** How long the slowest member took, in ms. What a step took besides is messages, the ledger, and making it again. */
-export interface StepPhases {
-  /** The own gradients. */
-  readonly computeMs: number;
-  /** Those and the reduction, which overlap; a faster member waits in it for a slower one. */
-  readonly prepareMs: number;
-  readonly applyMs: number;
-  /** Preparing and applying, of the member that had most to do. */
-  readonly busyMs: number;
 }
 
 export interface StepOptions {
@@ -82,10 +73,13 @@ class StepRound implements Activity {
   #next: StartedStep | null = null;
   #attempt = -1;
   #isDecided = false;
+  readonly #beganAt: number;
+  #decidedAt = 0;
   #heldSince: number | null = null;
 
   constructor(private readonly options: StepOptions) {
     this.#step = options.group.position.step;
+    this.#beganAt = options.group.now();
     this.#tree = new ReductionTree(options.config.gradient_accumulation_steps);
   }
 
@@ -175,6 +169,7 @@ class StepRound implements Activity {
         state_hash: stateHash,
       });
       this.#isDecided = true;
+      this.#decidedAt = group.now();
       group.decide({ step: this.#step, gradHash, ...stepScalars(this.#step, config) }, this.#startNext());
     } catch (error) {
       if (!this.#isHeld(error)) group.fail(error);
@@ -278,23 +273,23 @@ class StepRound implements Activity {
     const { learningRate } = stepScalars(this.#step, this.options.config);
     const losses = this.#losses() ?? new Float64Array(1).fill(NaN);
     const [{ gradNorm }] = this.#prepared.values();
-    const loss = this.#mean(losses), phases = this.#phases(), next = this.#next;
+    const loss = this.#mean(losses), next = this.#next;
+    const times = { beganAt: this.#beganAt, decidedAt: this.#decidedAt, endedAt: this.options.group.now() };
+    const phases = phasesOf(this.#reported(), times);
     if (next === null) this.options.group.done();
-    this.outcome.resolve({ loss, gradNorm, learningRate, stateHash, phases, next });
+    const durationMs = times.endedAt - times.beganAt;
+    this.outcome.resolve({ loss, gradNorm, learningRate, stateHash, durationMs, phases, next });
   }
 
-  #phases(): StepPhases {
-    const members = [...this.#prepared].map(([id, { computeMs, prepareMs }]) => {
-      const { applyMs = 0 } = this.#applied.get(id) ?? {};
-      return { computeMs, prepareMs, applyMs, busyMs: prepareMs + applyMs };
+  /** Times of all members, by rank. */
+  #reported(): MemberTimes[] {
+    return this.options.group.ids.flatMap((id) => {
+      const prepared = this.#prepared.get(id);
+      if (prepared === undefined) return [];
+      const { computeMs, prepareMs } = prepared;
+      const { waitedMs = 0, applyMs = 0 } = this.#applied.get(id) ?? {};
+      return [{ id, computeMs, prepareMs, waitedMs, applyMs }];
     });
-    const most = (phase: keyof StepPhases) => Math.max(0, ...members.map((member) => member[phase]));
-    return {
-      computeMs: most("computeMs"),
-      prepareMs: most("prepareMs"),
-      applyMs: most("applyMs"),
-      busyMs: most("busyMs"),
-    };
   }
 }
 

@@ -64,9 +64,16 @@ export async function readMemberKeys(path: string, role: MemberRole): Promise<Me
   return decodeMemberKeys(text, { role, source: file });
 }
 
-async function readKeyFile(path: string, role: Role): Promise<{ file: string; text: string }> {
+/** Reads a file that holds a secret, with the same demands. */
+export async function readSecretFile(path: string): Promise<string> {
+  return (await readKeyFile(path)).text;
+}
+
+/** `role` names the file in a folder. */
+async function readKeyFile(path: string, role?: Role): Promise<{ file: string; text: string }> {
   try {
-    const file = (await Deno.stat(path)).isDirectory ? join(path, keyFileName(role)) : path;
+    const isFolder = role !== undefined && (await Deno.stat(path)).isDirectory;
+    const file = isFolder ? join(path, keyFileName(role)) : path;
     checkFile(await Deno.stat(file), file); // before it is opened, which would wait for a pipe's other end
     using opened = await Deno.open(file);
     checkFile(await opened.stat(), file);

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { LockstepError } from "./errors.ts";
 import { fileError } from "./files.ts";
 
@@ -6,16 +7,27 @@ const LEVELS = ["debug", "info", "warn", "error"] as const;
 /** How much a log record matters, in rising order. */
 export type Level = typeof LEVELS[number];
 
-/** One log record, a line of log.jsonl. */
-export interface LogRecord {
+const recordSchema = z.object({
   /** ISO 8601, UTC. */
-  time: string;
+  time: z.string(),
   /** Who says it: "coordinator", "worker-1". */
-  process: string;
-  level: Level;
+  process: z.string(),
+  level: z.enum(LEVELS),
   /** What happened, in snake_case, for machines: "checkpoint_published". */
-  event: string;
-  fields: Record<string, unknown>;
+  event: z.string(),
+  fields: z.record(z.string(), z.unknown()),
+});
+
+/** One log record, a line of log.jsonl. */
+export type LogRecord = z.infer<typeof recordSchema>;
+
+/** A line of log.jsonl; null where it is none. */
+export function parseLogRecord(text: string): LogRecord | null {
+  try {
+    return recordSchema.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** Where records go. */

@@ -10,6 +10,7 @@ export interface RunDir {
   manifest: string;
   metrics: string;
   evals: string;
+  samples: string;
   log: string;
   /** The folder for a CheckpointStore. */
   checkpoints: string;
@@ -23,6 +24,7 @@ export function runDirAt(path: string): RunDir {
     manifest: join(path, "manifest.json"),
     metrics: join(path, "metrics.jsonl"),
     evals: join(path, "eval.jsonl"),
+    samples: join(path, "samples.jsonl"),
     log: join(path, "log.jsonl"),
     checkpoints: join(path, "checkpoints"),
   };

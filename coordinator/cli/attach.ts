@@ -1,8 +1,7 @@
-import { hostname } from "node:os";
 import { about, optional, text } from "../../shared/config/kinds.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { readMemberKeys } from "../../shared/key_files.ts";
-import { readAttachFile } from "../steering/attach_file.ts";
+import { connectToRun } from "../steering/connect_to_run.ts";
 import { openSteeringClient, type SteeringClient } from "../steering/steering_client.ts";
 import { defineCommand } from "./command.ts";
 
@@ -27,7 +26,7 @@ export const command = defineCommand({
         `Cannot attach as one run is required, its directory or HOST:PORT: given are ${words.length}`,
       );
     }
-    const run = ADDRESS.test(where) ? await connectTo(where, options.keys) : await connectIn(where);
+    const run = ADDRESS.test(where) ? await connectTo(where, options.keys) : await connectToRun(where);
     try {
       const { openConsole } = await import("./attach_console.ts"); // with the packages that only it needs
       const refused = await openConsole(run);
@@ -46,24 +45,4 @@ async function connectTo(address: string, keys: string | null): Promise<Steering
     );
   }
   return await openSteeringClient(`tcp://${address}`, { keys: await readMemberKeys(keys, "admin") });
-}
-
-async function connectIn(dir: string): Promise<SteeringClient> {
-  const { endpoint, pid, host } = await readAttachFile(dir);
-  if (host !== hostname()) {
-    throw new LockstepError(
-      "E_RUN",
-      `Cannot attach to ${dir} from here as its process ${pid} is on ${host}: attach there, or by HOST:PORT`,
-    );
-  }
-  try {
-    await Deno.lstat(endpoint.slice("ipc://".length));
-  } catch (cause) {
-    throw new LockstepError(
-      "E_RUN",
-      `Cannot attach to ${dir} as its process ${pid} has ended without a word: resume the run, then attach`,
-      { cause },
-    );
-  }
-  return await openSteeringClient(endpoint);
 }

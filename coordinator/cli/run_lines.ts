@@ -10,16 +10,18 @@ import {
 import type { RunDir } from "../../shared/run_dir.ts";
 import type { RunObserver } from "../coordinator.ts";
 import { figuresOf } from "../evaluate_task.ts";
+import { BoardLines } from "../observe/board_lines.ts";
 
 export interface RunLinesOptions {
-  readonly config: Pick<RunConfig, "log_interval" | "max_iters">;
+  readonly config: RunConfig;
   warn(sentence: string): void;
 }
 
-/** metrics.jsonl and eval.jsonl of a run. Training does not stop for a line that finds no place. */
+/** metrics.jsonl and eval.jsonl of a run, and the same for TensorBoard. Training does not stop for a line that finds no place. */
 export class RunLines implements Disposable {
   #metrics: LineWriter<MetricsLine> | undefined;
   #evals: LineWriter<EvalLine> | undefined;
+  #board: BoardLines | undefined;
   #hasWarned = false;
 
   constructor(private readonly dir: RunDir, private readonly options: RunLinesOptions) {}
@@ -29,6 +31,12 @@ export class RunLines implements Disposable {
     this[Symbol.dispose]();
     this.#metrics = await openMetrics(this.dir.metrics, { resumeAt: step });
     this.#evals = await openEvals(this.dir.evals, { resumeAt: step });
+    if (this.options.config.tensorboard) await this.#openBoard();
+  }
+
+  /** The run is over. */
+  ended(how: "finished" | "stopped"): void {
+    this.#try(() => this.#board?.ended(how));
   }
 
   /** An observer that writes what it is told, and tells `observer`. */
@@ -38,17 +46,18 @@ export class RunLines implements Disposable {
       ...observer,
       step: (line) => {
         const isLogged = line.step % log_interval === 0 || line.step === max_iters - 1;
-        if (isLogged) this.#append(this.#metrics, line);
+        if (isLogged) this.#noteStep(line);
         observer.step?.(line);
       },
       estimate: (estimate) => {
         const { step, train, val } = estimate;
-        this.#append(this.#evals, { step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
+        this.#noteEvaluation({ step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
         observer.estimate?.(estimate);
       },
       evaluated: (result) => {
-        const metrics = figuresOf(result.task.metrics);
-        this.#append(this.#evals, { step: result.step, task: result.task.name, metrics });
+        const { step, task: { name, metrics, shown } } = result;
+        this.#noteEvaluation({ step, task: name, metrics: figuresOf(metrics) });
+        this.#try(() => this.#board?.texts(`${name}/shown`, shown, step));
         observer.evaluated?.(result);
       },
       wentBack: async (step) => {
@@ -58,21 +67,46 @@ export class RunLines implements Disposable {
     };
   }
 
-  #append<T>(writer: LineWriter<T> | undefined, line: T): void {
+  #noteStep({ step, ...others }: MetricsLine): void {
+    const line = { step, time: Date.now() / 1000, ...others };
+    this.#try(() => this.#metrics?.append(line));
+    this.#try(() => this.#board?.metrics(line));
+  }
+
+  #noteEvaluation({ step, ...others }: EvalLine): void {
+    const line = { step, time: Date.now() / 1000, ...others };
+    this.#try(() => this.#evals?.append(line));
+    this.#try(() => this.#board?.evaluation(line));
+  }
+
+  async #openBoard(): Promise<void> {
     try {
-      writer?.append(line);
+      this.#board = await BoardLines.open(this.dir, this.options.config);
     } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
-      if (!this.#hasWarned) {
-        this.options.warn(`${error.code}: ${error.message}; training goes on without such lines`);
-      }
-      this.#hasWarned = true;
+      this.#missed(error);
     }
+  }
+
+  #try(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#missed(error);
+    }
+  }
+
+  #missed(error: unknown): void {
+    if (!(error instanceof LockstepError)) throw error;
+    if (!this.#hasWarned) {
+      this.options.warn(`${error.code}: ${error.message}; training goes on without such lines`);
+    }
+    this.#hasWarned = true;
   }
 
   [Symbol.dispose](): void {
     this.#metrics?.[Symbol.dispose]();
     this.#evals?.[Symbol.dispose]();
-    this.#metrics = this.#evals = undefined;
+    this.#board?.[Symbol.dispose]();
+    this.#metrics = this.#evals = this.#board = undefined;
   }
 }

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { commandLine } from "../../shared/command_line.ts";
 import { about, optional, text, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
+import { isSavedRun } from "../../shared/saved_run.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import { type Environment, isSlurmStep } from "../launch/environment.ts";
 import { readSweep } from "../sweep/sweep_file.ts";
@@ -26,6 +27,9 @@ export const command = defineCommand({
     results: optional(text("a folder")).default(null).register(about, {
       help: "Where results are kept; none is a folder beside the file, of its name",
     }),
+    task_data: optional(text("a folder")).default(null).register(about, {
+      help: "Folder of the questions on this machine (docs/evaluation.md), whatever the file says",
+    }),
     dry_run: truth().default(false).register(about, {
       help:
         "Print the runs, what they cost and how far they are, or with --slurm the script, and start nothing",
@@ -45,14 +49,14 @@ export const command = defineCommand({
     if (file === undefined || more.length > 0) {
       throw new LockstepError("E_USAGE", `Cannot sweep: one TOML file is required, given ${words.length}`);
     }
-    const { jobs, only, results: given, dry_run, slurm, ...asked } = options;
+    const { jobs, only, results: given, task_data: taskData, dry_run, slurm, ...asked } = options;
     if (!slurm) refuseSlurmOptions(asked);
     const sweep = await readSweep(file);
     const results = given ?? join(dirname(file), sweep.name);
-    const runs = chosen(await planSweep(sweep, { results, say: console.log }), only);
+    const runs = chosen(await planSweep(sweep, { results, taskData, say: console.log }), only);
     if (slurm) {
-      refuseChanged(runs);
-      return await submitSweep(runs, { file, results, sweep: sweep.name, jobs, dry_run, ...asked });
+      await refuseUnready(runs);
+      return await submitSweep(runs, { file, results, taskData, sweep: sweep.name, jobs, dry_run, ...asked });
     }
     if (dry_run) {
       console.log(describePlan(runs));
@@ -60,7 +64,7 @@ export const command = defineCommand({
     }
     const environment = Deno.env.toObject();
     const element = elementOf(runs, environment);
-    refuseChanged(element ?? runs);
+    await refuseUnready(element ?? runs);
     if (element !== null) return await runAll(element, { jobs: 1, environment });
     const status = await runAll(runs, { jobs: jobs ?? await jobsFor(runs), environment });
     if (status === 0) console.log(`to compare them: ${commandLine(`sweep report ${file}`)}`);
@@ -79,8 +83,15 @@ function chosen(runs: readonly PlannedRun[], only: string | null): readonly Plan
   });
 }
 
-function refuseChanged(runs: readonly PlannedRun[]): void {
-  for (const { name, state } of runs) {
+/** Refuses, before anything starts, what is of another configuration, and what starts from weights that are not there. */
+async function refuseUnready(runs: readonly PlannedRun[]): Promise<void> {
+  for (const { name, state, from, sweep } of runs) {
+    if (state.kind === "new" && from !== null && !await isTrained(from)) {
+      throw new LockstepError(
+        "E_WEIGHTS",
+        `Cannot start ${name} from ${from.folder} as that run must be trained: run sweep ${sweep.from} first`,
+      );
+    }
     if (state.kind !== "changed") continue;
     throw new LockstepError(
       "E_CONFIG_HASH",
@@ -89,6 +100,11 @@ function refuseChanged(runs: readonly PlannedRun[]): void {
       }; give the old values, name the variant otherwise, or move it away`,
     );
   }
+}
+
+/** Whether its last weights are there. */
+async function isTrained({ state, folder }: PlannedRun): Promise<boolean> {
+  return state.kind === "trained" || (state.kind === "done" && await isSavedRun(folder));
 }
 
 /** One for each core that its workers leave, and one on a GPU. */

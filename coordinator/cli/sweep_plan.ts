@@ -1,6 +1,8 @@
 /** What a sweep's file means here: every run's configuration, cost and state. */
+import { dirname, join } from "node:path";
 import { modelConfig } from "../../shared/config/model_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import { flattenValues } from "../../shared/config/key_values.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { flopsPerToken } from "../../worker/flops.ts";
 import { loadModel } from "../../worker/model/load_model.ts";
@@ -8,7 +10,7 @@ import { taskOf } from "../evaluate_task.ts";
 import type { Variant } from "../sweep/expand_variants.ts";
 import { matchVariants, type VariantCost } from "../sweep/match_variants.ts";
 import { readRunState, type RunState } from "../sweep/run_state.ts";
-import type { Sweep } from "../sweep/sweep_file.ts";
+import { readSweep, type Sweep } from "../sweep/sweep_file.ts";
 import { runsOf, type SweepRun } from "../sweep/sweep_runs.ts";
 import { keyWord, resolveTrainConfig } from "./resolve_train_config.ts";
 import { resolveData } from "./train_run.ts";
@@ -16,6 +18,8 @@ import { resolveData } from "./train_run.ts";
 /** A run of a sweep, as it is found. */
 export interface PlannedRun extends SweepRun {
   readonly sweep: Sweep;
+  /** The run whose weights it starts from; null for new ones. */
+  readonly from: PlannedRun | null;
   /** Complete, with what follows from the data, and measured by `tasks`. */
   readonly config: RunConfig;
   readonly tasks: readonly string[];
@@ -35,6 +39,10 @@ interface ResolvedVariant {
 export interface PlanOptions {
   /** Where results are kept. */
   readonly results: string;
+  /** The folder of the questions, whatever the file says; null for what it says. */
+  readonly taskData: string | null;
+  /** The sweeps whose runs start from this one's. */
+  readonly chain?: readonly string[];
   /** Tells a person. */
   say(sentence: string): void;
 }
@@ -43,32 +51,62 @@ export interface PlanOptions {
  * Resolves every run of a sweep and looks how far it is; text is prepared where that is needed, and nothing else is changed.
  * Throws what `train` would for the configuration, and E_CONFIG for variants that do not match.
  */
-export async function planSweep(sweep: Sweep, { results, say }: PlanOptions): Promise<PlannedRun[]> {
+export async function planSweep(sweep: Sweep, options: PlanOptions): Promise<PlannedRun[]> {
+  const started = await planStarts(sweep, options);
   const resolved = new Map<string, ResolvedVariant>();
-  for (const variant of sweep.variants) {
-    resolved.set(variant.name, await resolveVariant(sweep, variant, { maxIters: null, say }));
-  }
+  const resolve = async (variant: Variant, asked: { maxIters: number | null; say: PlanOptions["say"] }) => {
+    const from = started?.find((run) => run.variant.name === variant.name)?.config ?? null;
+    resolved.set(variant.name, await resolveVariant(sweep, variant, { ...options, from, ...asked }));
+  };
+  for (const variant of sweep.variants) await resolve(variant, { maxIters: null, say: options.say });
   const iters = matchVariants(sweep, new Map([...resolved].map(([name, { cost }]) => [name, cost])));
   for (const variant of sweep.variants) {
     const maxIters = iters.get(variant.name);
-    if (maxIters === undefined) continue;
-    resolved.set(variant.name, await resolveVariant(sweep, variant, { maxIters, say: () => {} }));
+    if (maxIters !== undefined) await resolve(variant, { maxIters, say: () => {} });
   }
   const planned: PlannedRun[] = [];
-  for (const run of runsOf(sweep, { results })) {
+  for (const run of runsOf(sweep, options)) {
     const found = resolved.get(run.variant.name);
-    if (found !== undefined) planned.push(await planRun(run, { sweep, ...found }));
+    const from = started?.find(({ name }) => name === run.name) ?? null;
+    if (found !== undefined) planned.push(await planRun(run, { sweep, from, ...found }));
   }
   return planned;
 }
 
-/** `maxIters` stands above what the variant says. */
+/** The runs of another sweep whose weights this one's start from, in this one's order; null for new weights. */
+async function planStarts(sweep: Sweep, { taskData, chain = [] }: PlanOptions): Promise<PlannedRun[] | null> {
+  const { name, from } = sweep;
+  if (from === null) return null;
+  const refuse = (reason: string) =>
+    new LockstepError("E_CONFIG", `Cannot run the sweep ${name} from the weights of ${from} as ${reason}`);
+  if (chain.includes(from)) throw refuse("that one starts from this one");
+  const other = await readSweep(from);
+  const results = join(dirname(from), other.name);
+  const runs = await planSweep(other, { results, taskData, chain: [...chain, from], say: () => {} });
+  return runsOf(sweep, { results }).map((run) => {
+    const found = runs.find(({ name }) => name === run.name);
+    if (found === undefined) {
+      throw refuse(`it has no run ${run.name}: its runs are ${runs.map(({ name }) => name).join(", ")}`);
+    }
+    return found;
+  });
+}
+
+interface ResolveVariantOptions extends Pick<PlanOptions, "taskData" | "say"> {
+  /** The configuration of the run whose weights it starts from. */
+  readonly from: RunConfig | null;
+  /** Stands above what the variant says. */
+  readonly maxIters: number | null;
+}
+
 async function resolveVariant(
   sweep: Sweep,
   { name, values }: Variant,
-  { maxIters, say }: { maxIters: number | null; say: PlanOptions["say"] },
+  { from, taskData, maxIters, say }: ResolveVariantOptions,
 ): Promise<ResolvedVariant> {
-  const keys = new Map<string, unknown>([["nproc_per_node", 1], ...values]);
+  const inherited = from === null ? [] : inheritedKeys(from);
+  const keys = new Map<string, unknown>([["nproc_per_node", 1], ...inherited, ...values]);
+  if (taskData !== null) keys.set("task_data", taskData);
   if (maxIters !== null) keys.set("max_iters", maxIters);
   const words = wordsOf(sweep.preset, keys);
   const { config: asked, notes } = await resolveTrainConfig(words, { environment: {}, onlyLooks: true })
@@ -89,6 +127,14 @@ async function resolveVariant(
   return { config, words, cost };
 }
 
+/** What goes with weights: their model and their tokens. */
+function inheritedKeys(config: RunConfig): [string, unknown][] {
+  const { dropout: _dropout, reflex, ...numbers } = modelConfig(config);
+  const { model, data_dir } = config;
+  const keys = { model, data_dir, ...numbers, ...(reflex === null ? {} : { reflex }) };
+  return [...flattenValues(keys, "the configuration")];
+}
+
 /** Whether all variants set the key to the same. */
 function isOfAll({ variants }: Sweep, key: string): boolean {
   return new Set(variants.map(({ values }) => JSON.stringify(values.get(key)))).size === 1;
@@ -102,14 +148,16 @@ function wordsOf(preset: string, values: ReadonlyMap<string, unknown>): string[]
 
 async function planRun(
   run: SweepRun,
-  { sweep, config: ofVariant, words, cost }: ResolvedVariant & { sweep: Sweep },
+  { sweep, from, config: ofVariant, words, cost }: ResolvedVariant & Pick<PlannedRun, "sweep" | "from">,
 ): Promise<PlannedRun> {
-  const config = { ...ofVariant, seed: run.seed };
+  const own = { seed: run.seed, ...(from === null ? {} : { init_from: from.folder }) };
+  const config = { ...ofVariant, ...own };
   const tasks = config.eval_items === 0
     ? []
     : [...new Set(sweep.tasks.map((task) => task === "own" ? taskOf(config) : task))];
   const state = await readRunState({ ...run, config, tasks, budgetMs: sweep.budgetMs });
-  return { ...run, sweep, config, tasks, words: [...words, keyWord("seed", run.seed)], cost, state };
+  const ownWords = Object.entries(own).map(([key, value]) => keyWord(key, value));
+  return { ...run, sweep, from, config, tasks, words: [...words, ...ownWords], cost, state };
 }
 
 function inVariant(name: string, error: unknown): unknown {

@@ -33,6 +33,8 @@ export interface SubmitSweepOptions extends ArrayOptions {
   readonly file: string;
   readonly sweep: string;
   readonly results: string;
+  /** The folder of the questions; null for what the file says. */
+  readonly taskData: string | null;
   /** How many at a time; null for as many as Slurm finds room for. */
   readonly jobs: number | null;
   readonly dry_run: boolean;
@@ -55,7 +57,7 @@ export async function submitSweep(runs: readonly PlannedRun[], options: SubmitSw
     console.log(`${runs.length} runs: all are done`);
     return 0;
   }
-  const { file, sweep, results, jobs, dry_run, job_name, ...asked } = options;
+  const { file, sweep, results, taskData, jobs, dry_run, job_name, ...asked } = options;
   const folder = join("out", sweep);
   const output = asked.output ?? join(folder, "slurm-%A_%a.out");
   const { environment, words } = programCommand();
@@ -71,7 +73,10 @@ export async function submitSweep(runs: readonly PlannedRun[], options: SubmitSw
     directory: Deno.cwd(),
     environment,
     program: words,
-    words: ["sweep", file, `--results=${results}`, `--only=${waiting.map(({ name }) => name).join(",")}`],
+    words: [
+      ...["sweep", file, `--results=${results}`, `--only=${waiting.map(({ name }) => name).join(",")}`],
+      ...(taskData === null ? [] : [`--task_data=${taskData}`]),
+    ],
     elastic: false,
   });
   if (dry_run) {

@@ -1,4 +1,4 @@
-import { about, truth } from "../../shared/config/kinds.ts";
+import { about, optional, truth, wholeNumber } from "../../shared/config/kinds.ts";
 import { commandLine } from "../../shared/command_line.ts";
 import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
@@ -9,7 +9,9 @@ import type { RunConfig } from "../../shared/config/run_config.ts";
 import { type Interrupt, interruptible } from "./interrupt.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
+import { openProgress } from "./progress.ts";
 import { requeueJob } from "./requeue_job.ts";
+import { RunPage } from "./run_page.ts";
 import { describeTask, trainConsole } from "./train_console.ts";
 import { trainRun } from "./train_run.ts";
 
@@ -21,13 +23,21 @@ export const command = defineCommand({
     dry_run: truth().default(false).register(about, {
       help: "Print configuration, parameters, memory and FLOP per step, and start nothing",
     }),
+    dashboard: truth().default(false).register(about, {
+      help: "Whether to show the run on a page while it goes on (docs/observe.md)",
+    }),
+    dashboard_port: optional(wholeNumber(0, 65_535)).default(null).register(about, {
+      help: "TCP port of the page; none is the first free one from 6006 on",
+    }),
   },
   config: ["data", "model", "optimizer", "run", "evaluation", "system", "launch"],
   example: "lockstep train shakespeare-char --data=input.txt --max_iters=2000",
   async run({ options, words }) {
+    using bar = openProgress({ stream: "stdout" });
     const { config, preset, notes, launcher } = await resolveTrainConfig(words, {
       otherNames,
       onlyLooks: options.dry_run,
+      onProgress: bar.update,
     });
     for (const note of notes) console.error(`note ${note}`);
     if (options.dry_run) {
@@ -40,10 +50,11 @@ export const command = defineCommand({
       return await asNode(config, { interrupt, underSlurm }).finally(() => interrupt.end());
     }
     const shown = trainConsole(config);
+    const page = options.dashboard ? new RunPage(shown, options.dashboard_port) : null;
     const isRequeued = () => underSlurm && interrupt.isWarning;
     try {
       const result = await trainRun({
-        ...{ config, preset, observer: shown, signal: interrupt.signal },
+        ...{ config, preset, observer: page?.observer ?? shown, signal: interrupt.signal },
         startedMs: 0, // the start of this process
       });
       shown.end();
@@ -71,6 +82,7 @@ export const command = defineCommand({
       throw error;
     } finally {
       interrupt.end();
+      await page?.close();
     }
   },
 });
@@ -98,7 +110,7 @@ async function asNode(
 }
 
 /** Options of the command itself, for the hint of the nearest name. */
-const otherNames = ["dry_run"];
+const otherNames = ["dry_run", "dashboard", "dashboard_port"];
 
 function resumeCommand(runDir: string): string {
   return commandLine(`train --init_from=resume --out_dir=${runDir}`);

@@ -7,6 +7,8 @@ export interface TrainObserver extends RunObserver {
   plan?(plan: RunPlan): void;
   preparing?(progress: PrepareProgress): void;
   warn?(sentence: string): void;
+  /** A page shows the run. */
+  page?(url: string): void;
 }
 
 /** What a run consists of. */

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { LockstepError } from "../../shared/errors.ts";
@@ -47,4 +48,9 @@ export async function readAttachFile(dir: string): Promise<AttachFile> {
       : "its attach.json cannot be read";
     throw new LockstepError("E_RUN", `Cannot attach to ${dir} as ${reason}`, { cause });
   }
+}
+
+/** Whether a run says that it takes commands from this machine. */
+export async function isAttachable(dir: string): Promise<boolean> {
+  return (await readAttachFile(dir).catch(() => null))?.host === hostname();
 }

@@ -25,6 +25,8 @@ export interface AskOptions {
   readonly words?: readonly string[];
   /** As in COMMAND. */
   readonly again?: boolean;
+  /** Who asks; default: this user of this machine. */
+  readonly by?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -80,7 +82,10 @@ class Client implements SteeringClient {
     return this.#over.promise;
   }
 
-  async ask(name: string, { words = [], again = false, signal }: AskOptions = {}): Promise<Status> {
+  async ask(
+    name: string,
+    { words = [], again = false, by = whoIsHere(), signal }: AskOptions = {},
+  ): Promise<Status> {
     if (this.#end !== null) throw this.#end;
     const request = ++this.#asked;
     const answer = Promise.withResolvers<Status>();
@@ -90,7 +95,7 @@ class Client implements SteeringClient {
     signal?.addEventListener("abort", giveUp);
     this.#waiting.set(request, answer);
     try {
-      const command = { request, name, words: [...words], by: whoIsHere(), again };
+      const command = { request, name, words: [...words], by, again };
       this.#loop.send(RUN, [encodeSteering({ type: "COMMAND", ...command })]);
       return await answer.promise;
     } finally {
@@ -144,7 +149,7 @@ function asLockstepError(error: unknown): LockstepError {
 }
 
 /** USER@HOST; the number of a user that has no name here. */
-function whoIsHere(): string {
+export function whoIsHere(): string {
   return `${userName()}@${hostname()}`;
 }
 

@@ -3,28 +3,31 @@ import { type ComparedMetric, compareVariants, type SweepResults } from "./compa
 import type { Match } from "./sweep_file.ts";
 import { summarizeVariants } from "./summarize_variants.ts";
 
-/** What there is of a sweep as Markdown: what each variant cost, and how it did in each metric. */
+/** What there is of a sweep as Markdown, under its name. */
 export function reportMarkdown(swept: SweepResults): string {
-  const { sweep: { name }, results } = swept;
-  if (results.length === 0) return `### ${name}\n\nNo run is done.\n`;
+  return `### ${swept.sweep.name}\n\n${reportTables(swept)}`;
+}
+
+/** What each variant cost, and how it did in each metric. */
+export function reportTables(swept: SweepResults): string {
+  if (swept.results.length === 0) return "No run is done.\n";
   const metrics = compareVariants(swept);
   const byName = Map.groupBy(
     metrics.filter(({ group }) => group !== null),
     ({ task, name }) => `${task} ${name}`,
   );
   return [
-    `### ${name}`,
     describeSweep(swept),
     costTable(swept),
     metricTable(swept, metrics.filter(({ group }) => group === null)),
     ...[...byName].map(([name, groups]) => groupTable(name, groups)),
-    "",
-  ].join("\n\n").trimEnd() + "\n";
+  ].join("\n\n") + "\n";
 }
 
 function describeSweep(swept: SweepResults): string {
   const { sweep, results } = swept;
   const { seeds, baseline, match, budgetMs } = sweep;
+  const hours = results.reduce((sum, { seconds }) => sum + seconds / 3_600, 0);
   const dates = results.map(({ date }) => date.slice(0, 10)).sort();
   const machines = [
     ...new Set(results.map(({ machine, engine, device }) => `${machine} (${engine} on ${device})`)),
@@ -44,7 +47,9 @@ function describeSweep(swept: SweepResults): string {
     ...(budgetMs === null
       ? []
       : [`A run may train for ${(budgetMs / 60_000).toLocaleString("en-US")} minutes.`]),
-    `Trained on ${machines.join("; ")}, ${[...new Set([dates[0], dates.at(-1)])].join(" to ")}.`,
+    `Trained on ${machines.join("; ")}, ${[...new Set([dates[0], dates.at(-1)])].join(" to ")}, ${
+      hours.toFixed(1)
+    } hours in all.`,
   ].join(" ");
 }
 

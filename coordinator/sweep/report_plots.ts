@@ -6,6 +6,9 @@ import type { RunResult } from "./run_result.ts";
 export interface Plot {
   /** The name of its file, without a folder. */
   readonly file: string;
+  readonly title: string;
+  /** The metric that it shows, `sort exact_match`; null for the curves of training. */
+  readonly metric: string | null;
   readonly svg: string;
 }
 
@@ -14,8 +17,12 @@ export function plotsOf(swept: SweepResults): Plot[] {
   const { sweep: { name: sweep }, results } = swept;
   if (results.length === 0) return [];
   const metrics = compareVariants(swept);
-  const plot = (chart: Chart, ...names: readonly string[]): Plot => ({
-    file: `${[sweep, ...names].join("-").replaceAll(/[^A-Za-z0-9._-]+/g, "_")}.svg`,
+  const plot = (chart: Chart, metric: string | null, ...more: readonly string[]): Plot => ({
+    file: `${
+      [sweep, ...metric?.split(" ") ?? [], ...more].join("-").replaceAll(/[^A-Za-z0-9._-]+/g, "_")
+    }.svg`,
+    title: chart.title,
+    metric,
     svg: drawChart(chart),
   });
   const whole = metrics.filter(({ group }) => group === null);
@@ -24,10 +31,17 @@ export function plotsOf(swept: SweepResults): Plot[] {
     ({ task, name }) => `${task} ${name}`,
   );
   return [
-    plot(lossChart(swept), "loss"),
-    ...whole.map((metric) => plot(metricChart(sweep, metric), ...titleOf(metric).split(" "))),
-    ...[...grouped].map(([name, groups]) => plot(groupChart(sweep, groups), ...name.split(" "), "groups")),
+    plot(lossChart(swept), null, "loss"),
+    ...whole.map((metric) => plot(metricChart(sweep, metric), titleOf(metric))),
+    ...[...grouped].map(([name, groups]) => plot(groupChart(sweep, groups), name, "groups")),
   ];
+}
+
+/** The plots that say most: the curves of training, and the first metric of the first task, also by group. */
+export function mainPlotsOf(swept: SweepResults): Plot[] {
+  const first = compareVariants(swept).find(({ task }) => task !== null);
+  const title = first === undefined ? null : titleOf(first);
+  return plotsOf(swept).filter(({ metric }) => metric === null || metric === title);
 }
 
 /** Validation loss by step: the mean over seeds, and a band from the lowest to the highest of them. */
@@ -89,7 +103,7 @@ function groupChart(sweep: string, groups: readonly ComparedMetric[]): Chart {
     }),
   }));
   return {
-    title: `${sweep}: ${titleOf(groups[0])}, mean with its 95 % interval`,
+    title: `${sweep}: ${titleOf(groups[0])} by group, mean with its 95 % interval`,
     xLabel: "group of items",
     yLabel: unitOf(groups[0]),
     words: groups.map(({ group }) => group ?? ""),

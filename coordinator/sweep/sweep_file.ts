@@ -1,4 +1,4 @@
-import { basename, extname } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { z } from "zod";
 import { duration, durationMs } from "../../shared/config/duration.ts";
 import { flattenValues, keyNamed, type KeyValues } from "../../shared/config/key_values.ts";
@@ -18,6 +18,8 @@ export interface Sweep {
   readonly name: string;
   /** What every run starts from: a preset's name or a TOML file. */
   readonly preset: string;
+  /** The file of a sweep from whose weights this one's runs start, each from the run of its own name; null for new weights. */
+  readonly from: string | null;
   readonly seeds: readonly number[];
   readonly variants: readonly Variant[];
   /** The variant that others are compared with, seed by seed; null for none. */
@@ -36,6 +38,7 @@ const MATCHES = ["parameters", "flops"] as const;
 
 const sweepSchema = z.strictObject({
   preset: z.string().min(1),
+  from: z.string().min(1).optional(),
   seeds: z.array(z.int().min(0).max(2 ** 32 - 1)).min(1).default([1337]),
   baseline: z.string().optional(),
   match: z.enum(MATCHES).optional(),
@@ -68,7 +71,7 @@ export async function readSweep(path: string): Promise<Sweep> {
 export function parseSweep(text: string, { source }: { source: string }): Sweep {
   const parsed = sweepSchema.safeParse(readToml(text, { source }));
   if (!parsed.success) throw refuseSweep(source, describeIssue(parsed.error.issues[0]));
-  const { preset, seeds, baseline = null, match = null, match_tolerance, budget, tasks } = parsed.data;
+  const { preset, from, seeds, baseline = null, match = null, match_tolerance, budget, tasks } = parsed.data;
   const { config, variant, grid } = parsed.data;
   if (new Set(seeds).size < seeds.length) throw refuseSweep(source, "a seed stands in seeds more than once");
   const variants = expandVariants({
@@ -80,8 +83,12 @@ export function parseSweep(text: string, { source }: { source: string }): Sweep 
   if (baseline !== null && !names.includes(baseline)) {
     throw refuseSweep(source, `the baseline ${baseline} is no variant: ${suggest(baseline, names)}`);
   }
+  if (from !== undefined && variants.some(({ values }) => values.has("init_from"))) {
+    throw refuseSweep(source, "from says where runs start: leave out init_from");
+  }
   return {
-    ...{ name: nameOf(source), preset, seeds, variants, baseline, match, tasks },
+    ...{ name: nameOf(source), preset, from: from === undefined ? null : join(dirname(source), from), seeds },
+    ...{ variants, baseline, match, tasks },
     matchTolerance: match_tolerance,
     budgetMs: budget === undefined ? null : durationMs(budget),
   };

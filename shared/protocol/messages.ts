@@ -166,8 +166,8 @@ export const fromWorkerSchema = z.discriminatedUnion("type", [
     computeMs: duration,
     prepareMs: duration,
   }),
-  /** `applyMs` is 0 for a step that was applied before. */
-  message("APPLIED", { ...boundary, stateHash: hash, applyMs: duration }),
+  /** Between PREPARED and COMMIT passed `waitedMs`; both are 0 for a step that was applied before. */
+  message("APPLIED", { ...boundary, stateHash: hash, waitedMs: duration, applyMs: duration }),
   message("SYNC_GET", { ...boundary, index: count, pieces: pieceCount }),
   message("SYNC_DATA", { ...boundary, index: count, bytes }),
   /** The reduction of a step failed here for a bad frame or a lost link; `rank` is the peer that it came from. */

@@ -68,3 +68,52 @@ Deno.test({
     );
   },
 });
+
+Deno.test("sweep starts runs from those of another sweep, of their model, once these are trained", async () => {
+  await using box = await sandbox();
+  const write = (name: string, lines: readonly string[]) =>
+    Deno.writeTextFile(box.path(name), lines.join("\n"));
+  const keys = { n_embd: 36, max_iters: 20, eval_interval: 10 };
+  await write("base.toml", [tinySweep({ seeds: [1, 2], keys })]);
+  const config = [
+    "[config]",
+    "max_iters = 3",
+    "eval_interval = 1",
+    "eval_items = 8",
+    "sort.length = 4",
+    "batch_size = 2",
+    "eval_iters = 1",
+  ];
+  await write("more.toml", ['preset = "sort-demo"', 'from = "base.toml"', "seeds = [2]", ...config]);
+
+  const early = await box.run(["sweep", "more.toml"]);
+  assert.equal(early.code, 1, early.out);
+  assert.match(
+    early.err,
+    /E_WEIGHTS: Cannot start default-s2 from out\/base\/default-s2 as that run must be trained: run sweep base\.toml first/,
+  );
+  assert.equal((await box.run(["sweep", "base.toml"])).code, 0);
+  const then = await box.run(["sweep", "more.toml"]);
+  assert.equal(then.code, 0, then.out + then.err);
+  const [base, more] = await Promise.all(
+    ["base", "more"].map(async (name) =>
+      JSON.parse(await Deno.readTextFile(box.path(name, "default-s2.json")))
+    ),
+  );
+  assert.deepEqual(more.curve.step, [0, 1, 2, 3]);
+  assert.equal(more.curve.val_loss[0], base.curve.val_loss.at(-1)); // the same weights and items
+  assert.equal(more.parameters, base.parameters);
+  assert.match((await box.run(["sweep", "more.toml"])).out, /^1 runs: 1 are done/);
+
+  await write("more.toml", ['preset = "sort-demo"', 'from = "base.toml"', "seeds = [3]", ...config]);
+  const other = await box.run(["sweep", "more.toml"]);
+  assert.equal(other.code, 2, other.out);
+  assert.match(
+    other.err,
+    /E_CONFIG: .* from the weights of base\.toml as it has no run default-s3: its runs are default-s1, /,
+  );
+  await write("more.toml", ['preset = "sort-demo"', 'from = "more.toml"', ...config]);
+  const circle = await box.run(["sweep", "more.toml"]);
+  assert.equal(circle.code, 2, circle.out);
+  assert.match(circle.err, /E_CONFIG: .* as that one starts from this one/);
+});

@@ -1,5 +1,15 @@
 import { z } from "zod";
-import { about, choice, modulePath, optional, text, truth, wholeNumber, wordOr } from "../kinds.ts";
+import {
+  about,
+  choice,
+  modulePath,
+  optional,
+  positiveNumber,
+  text,
+  truth,
+  wholeNumber,
+  wordOr,
+} from "../kinds.ts";
 
 /** Keys of the machine: what computes, and how much it says. */
 export const systemKeys = {
@@ -26,6 +36,10 @@ export const systemKeys = {
     unit: "threads",
     help: "Threads of each worker; another number gives other bits",
     numerics: true,
+  }),
+  peak_tflops: optional(positiveNumber()).default(null).register(about, {
+    unit: "TFLOP/s",
+    help: "What each worker's device can do at most, by which MFU is measured; none leaves MFU out",
   }),
   audit_interval: wholeNumber(0).default(100).register(about, {
     unit: "steps",

@@ -35,6 +35,7 @@ reflex.combine = "linear"
   assert.deepEqual(rest, {
     name: "depths",
     preset: "kv-retrieval",
+    from: null,
     seeds: [1, 2],
     baseline: "nanogpt",
     match: "parameters",
@@ -46,6 +47,10 @@ reflex.combine = "linear"
     nanogpt: { max_iters: 100, "reflex.depth": 1, model: "nanogpt-6l" },
     linear: { max_iters: 90, "reflex.depth": 1, "reflex.combine": "linear" },
   });
+});
+
+Deno.test("parseSweep() finds the sweep to start from beside the file", () => {
+  assert.equal(parse(`preset = "sort-demo"\nfrom = "base.toml"`).from, "experiments/base.toml");
 });
 
 Deno.test("parseSweep() names a grid's variants by what they set, and multiplies a list with it", () => {
@@ -106,6 +111,11 @@ const refusals: [string, string, RegExp][] = [
   ["a seed twice", 'preset = "a"\nseeds = [1, 1]', /a seed stands in seeds more than once/],
   ["seeds as a key", 'preset = "a"\n[config]\nseed = 1', /seed is the sweep's to set: list them as seeds/],
   ["a folder", 'preset = "a"\n[config]\nout_dir = "x"', /out_dir is the sweep's to set/],
+  [
+    "weights besides from",
+    'preset = "a"\nfrom = "b.toml"\n[config]\ninit_from = "gpt2"',
+    /leave out init_from/,
+  ],
   ["a baseline that is none", 'preset = "a"\nbaseline = "b"', /the baseline b is no variant: .* default/],
   ["two variants of one name", 'preset = "a"\n[[variant]]\nname = "b"\n[[variant]]\nname = "b"', /named b/],
   ["a name that is none", 'preset = "a"\n[[variant]]\nname = "../b"', /"..\/b" is no name of a variant/],

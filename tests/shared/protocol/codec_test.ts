@@ -115,7 +115,7 @@ const FROM_WORKER: FromWorker[] = [
   { type: "PORTS", ...generation, ports: [0, 999] },
   { type: "READY", ...boundary, stateHash: hash },
   PREPARED,
-  { type: "APPLIED", ...boundary, stateHash: hash, applyMs: 0.5 },
+  { type: "APPLIED", ...boundary, stateHash: hash, waitedMs: 0.25, applyMs: 0.5 },
   { type: "SYNC_GET", ...boundary, index: 9, pieces: 4 },
   SYNC_DATA,
   { type: "DATA_GET", ...sealed, file: "train.bin", index: 1 },
@@ -219,7 +219,7 @@ const WRONG: [title: string, value: unknown, reason: RegExp][] = [
   ["bytes that are a text", { ...SYNC_DATA, bytes: "abc" }, /bytes: .*expected Uint8Array/],
   [
     "a hash that is none",
-    { type: "APPLIED", ...boundary, stateHash: "xyz", applyMs: 0 },
+    { type: "APPLIED", ...boundary, stateHash: "xyz", waitedMs: 0, applyMs: 0 },
     /stateHash: Invalid string/,
   ],
   [
