@@ -2,7 +2,15 @@ import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { MetricsLine } from "../shared/metrics.ts";
 import { saveCheckpoint, type StateStore } from "./checkpoints.ts";
-import { evaluateTask, taskOf, type TaskResult } from "./evaluate_task.ts";
+import { earlyStopping, type EarlyStoppingState } from "./early_stopping.ts";
+import {
+  evaluatesBest,
+  evaluateTask,
+  evaluationStopped,
+  openEvaluation,
+  taskOf,
+  type TaskResult,
+} from "./evaluate_task.ts";
 import { estimatedLosses, evaluate } from "./evaluation.ts";
 import { type Group, WentBack } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
@@ -26,6 +34,8 @@ export interface RunObserver {
   step?(metrics: MetricsLine): void;
   estimate?(estimate: { step: number; train: number; val: number; best: boolean }): void;
   checkpoint?(saved: { step: number; path: string }): void;
+  /** The run is over before its last step, as early_stopping_patience says. */
+  stopsEarly?(state: EarlyStoppingState): void;
   /** A checkpoint could not be written; the run goes on. */
   checkpointFailed?(error: LockstepError): void;
   /** A step waits as the ledger cannot be written for now. */
@@ -56,6 +66,8 @@ export interface CoordinatorOptions {
   audits?(): boolean;
   /** Called when the members are ready, before the first step: compares and writes the manifest. Its result is kept in checkpoints. */
   accept(info: MemberInfo): Promise<{ configHash: string }>;
+  /** Validation losses by step of the run so far, read after `accept`; a new run has none. */
+  valLosses?(): Promise<ReadonlyMap<number, number>>;
 }
 
 /** How a run ended. */
@@ -67,6 +79,7 @@ export interface RunResult {
   readonly outOfTime: boolean;
   readonly stateHash: string;
   readonly valLoss: number | null;
+  /** Null too where the best checkpoint is to be evaluated instead of the last. */
   readonly task: TaskResult | null;
 }
 
@@ -87,6 +100,10 @@ class Run {
   #configHash: string;
   #best: number | null;
   #valLoss: number | null = null;
+  /** Estimates of it by step. */
+  #valLosses = new Map<number, number>();
+  /** Where the loss was estimated last, by this coordinator. */
+  #estimatedAt = -1;
   #savedAt = -1;
   #evaluations = 0;
   #isEnding = false;
@@ -111,6 +128,7 @@ class Run {
     this.#limit.expectCheckpoint(STATE_COPIES * Float32Array.BYTES_PER_ELEMENT * this.#info.size);
     this.#savedAt = this.#step > 0 ? this.#step : -1;
     this.#configHash = (await accept(this.#info)).configHash;
+    this.#valLosses = new Map(await this.options.valLosses?.());
     observer.ready?.(this.#info);
   }
 
@@ -123,6 +141,7 @@ class Run {
         // Nobody had the state of the step any more: what follows the stored one is made again, and gives the same.
         if (!(error instanceof WentBack)) throw error;
         this.#savedAt = error.step > 0 ? error.step : -1;
+        for (const step of [...this.#valLosses.keys()]) if (step > error.step) this.#valLosses.delete(step);
         await this.options.observer.wentBack?.(error.step);
       }
     }
@@ -136,6 +155,7 @@ class Run {
         if (this.#lacksTime("estimating")) return await this.#stop({ outOfTime: true });
         await this.#timed("estimating", () => this.#estimate());
       }
+      if (started === null && this.#stopsEarly()) break;
       if (started === null && this.options.shouldSave?.() && this.#step > 0) await this.#save(false);
       started = await this.#timed("stepping", () => this.#runStep(started));
       if (started !== null) continue;
@@ -143,7 +163,7 @@ class Run {
       const isLast = this.#step >= config.max_iters;
       if (this.#lacksTime(isLast ? "estimating" : "stepping")) return await this.#stop({ outOfTime: true });
     }
-    await this.#estimate();
+    if (this.#estimatedAt !== this.#step) await this.#estimate();
     if (!config.eval_only && this.#savedAt !== this.#step) await this.#save(false);
     const task = await this.#evaluateTask();
     if (task !== null) this.options.observer.evaluated?.({ step: this.#step, task });
@@ -166,6 +186,14 @@ class Run {
   ): RunResult {
     const stateHash = this.options.group.position.stateHash ?? "";
     return { step: this.#step, stopped, outOfTime, stateHash, valLoss: this.#valLoss, task };
+  }
+
+  #stopsEarly(): boolean {
+    const { early_stopping_patience: patience, early_stopping_threshold: threshold } = this.options.config;
+    if (patience === null) return false;
+    const state = earlyStopping(this.#valLosses, { patience, threshold });
+    if (state.stops) this.options.observer.stopsEarly?.(state);
+    return state.stops;
   }
 
   #lacksTime(activity: "stepping" | "estimating"): boolean {
@@ -258,7 +286,10 @@ class Run {
       );
     }
     this.#valLoss = val;
-    const best = this.#best === null || val < this.#best;
+    this.#valLosses.set(this.#step, val);
+    this.#estimatedAt = this.#step;
+    // The weights that it started with have no checkpoint: the best is the best of those that have.
+    const best = this.#step > 0 && (this.#best === null || val < this.#best);
     if (best) this.#best = val;
     observer.estimate?.({ step: this.#step, train, val, best });
     if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
@@ -293,12 +324,6 @@ class Run {
     }
   }
 
-  /** Its figures count only if they are whole. */
-  #evaluationStopped(code: "E_INTERRUPTED" | "E_TIME"): LockstepError {
-    const why = code === "E_TIME" ? ` as max_time (${this.options.config.max_time}) is over` : "";
-    return new LockstepError(code, `Stopped during the evaluation after step ${this.#step}${why}`);
-  }
-
   #isLast(): boolean {
     return this.#isEnding || this.#step >= this.options.config.max_iters || this.options.shouldStop();
   }
@@ -306,18 +331,23 @@ class Run {
   /** The task's evaluation at the end: sorting, or perplexity over the whole validation part. */
   async #evaluateTask(): Promise<TaskResult | null> {
     const { group, config, observer } = this.options;
-    if (config.eval_items === 0) return null;
+    if (config.eval_items === 0 || evaluatesBest(config)) return null;
     observer.begins?.("evaluating");
-    return await evaluateTask({
-      name: taskOf(config),
-      group,
-      config,
-      evaluation: this.#evaluations++,
-      onProgress: (done, of) => {
-        if (this.options.shouldStop()) throw this.#evaluationStopped("E_INTERRUPTED");
-        if (this.#limit.isOver(group.now())) throw this.#evaluationStopped("E_TIME");
-        observer.evaluating?.({ done, of });
-      },
-    });
+    const stopped = (code: "E_INTERRUPTED" | "E_TIME") =>
+      evaluationStopped(code, { step: this.#step, config });
+    const task = await openEvaluation(taskOf(config), config);
+    try {
+      return await evaluateTask({
+        ...{ task, group, config },
+        evaluation: this.#evaluations++,
+        onProgress: (done, of) => {
+          if (this.options.shouldStop()) throw stopped("E_INTERRUPTED");
+          if (this.#limit.isOver(group.now())) throw stopped("E_TIME");
+          observer.evaluating?.({ done, of });
+        },
+      });
+    } finally {
+      task.close();
+    }
   }
 }

@@ -115,6 +115,15 @@ export async function* readEvals(path: string): AsyncGenerator<EvalLine> {
   for await (const value of readJsonl(path)) yield parse(evalSchema, { value, path });
 }
 
+/** The estimates of the validation loss that an eval.jsonl holds, by step. */
+export async function readValLosses(path: string): Promise<Map<number, number>> {
+  const losses = new Map<number, number>();
+  for await (const { step, task, metrics: { val_loss } } of readEvals(path)) {
+    if (task === "estimate" && typeof val_loss === "number") losses.set(step, val_loss);
+  }
+  return losses;
+}
+
 /** Streams samples.jsonl; a missing file is empty. Throws E_DECODE on a line that is none. */
 export async function* readSamples(path: string): AsyncGenerator<SampleLine> {
   for await (const value of readJsonl(path)) yield parse(sampleSchema, { value, path });
