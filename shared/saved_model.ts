@@ -6,6 +6,7 @@ import { openPrompts } from "./data/prompts/open_prompts.ts";
 import type { Prompts } from "./data/prompts/prompts.ts";
 import { LockstepError } from "./errors.ts";
 import { findOnHub } from "./hub.ts";
+import type { OnProgress } from "./progress.ts";
 import {
   describePrompts,
   describeWeights,
@@ -34,8 +35,12 @@ export interface SavedModel {
  * Opens what `path` means: a run's folder or one of its checkpoints, as `openSavedRun` does; weights with a config.json
  * beside them; or a model of Hugging Face by its name, such as gpt2. Throws as `openSavedRun`, `openWeights` and `findOnHub`.
  */
-export async function openSavedModel(path: string, which?: CheckpointChoice): Promise<SavedModel> {
-  const found = await findForeign(path);
+export async function openSavedModel(
+  path: string,
+  which?: CheckpointChoice,
+  onProgress?: OnProgress,
+): Promise<SavedModel> {
+  const found = await findForeign(path, onProgress);
   if (found !== null) return await ofWeights(await openWeights(found), which);
   const { dir, config, checkpoint } = await openSavedRun(path, which);
   return {
@@ -48,15 +53,15 @@ export async function openSavedModel(path: string, which?: CheckpointChoice): Pr
 }
 
 /** The configuration of what {@link openSavedModel} opens, without reading its weights. Throws as it does. */
-export async function readModelConfig(path: string): Promise<RunConfig> {
-  const found = await findForeign(path);
+export async function readModelConfig(path: string, onProgress?: OnProgress): Promise<RunConfig> {
+  const found = await findForeign(path, onProgress);
   return found === null ? await readSavedConfig(path) : (await ofWeights(await openWeights(found))).config;
 }
 
 /** Where weights lie that are no run's; null for what can only be a run. */
-async function findForeign(path: string): Promise<string | null> {
+async function findForeign(path: string, onProgress?: OnProgress): Promise<string | null> {
   if (await isSavedRun(path)) return null;
-  return await holdsWeights(path) ? path : await findOnHub(path);
+  return await holdsWeights(path) ? path : await findOnHub(path, onProgress);
 }
 
 async function ofWeights(

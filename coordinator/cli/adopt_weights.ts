@@ -4,6 +4,7 @@ import type { RunConfig } from "../../shared/config/run_config.ts";
 import { questionsOf } from "../../shared/data/datasets/open_dataset.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { findOnHub } from "../../shared/hub.ts";
+import type { OnProgress } from "../../shared/progress.ts";
 import { holdsWeights, openWeights } from "../../shared/weights.ts";
 
 /** Words of `init_from` that name no weights. */
@@ -18,10 +19,10 @@ const NO_WEIGHTS: readonly string[] = ["scratch", "resume", "auto"];
  */
 export async function adoptWeights(
   config: RunConfig,
-  { given }: { given: ReadonlySet<string> },
+  { given, onProgress }: { given: ReadonlySet<string>; onProgress?: OnProgress },
 ): Promise<{ config: RunConfig; notes: readonly string[] }> {
   if (NO_WEIGHTS.includes(config.init_from)) return { config, notes: [] };
-  const path = await weightsAt(config.init_from);
+  const path = await weightsAt(config.init_from, onProgress);
   const { model, data_dir } = await openWeights(path);
   const reads = questionsOf(config.dataset) !== undefined && config.data_dir === null;
   const started = { ...config, init_from: path, ...(reads && { data_dir }) };
@@ -50,8 +51,8 @@ export async function adoptWeights(
   return { config: adopted, notes };
 }
 
-async function weightsAt(init_from: string): Promise<string> {
-  return await holdsWeights(init_from) ? init_from : await findOnHub(init_from) ?? init_from;
+async function weightsAt(init_from: string, onProgress?: OnProgress): Promise<string> {
+  return await holdsWeights(init_from) ? init_from : await findOnHub(init_from, onProgress) ?? init_from;
 }
 
 function text(value: unknown): string {

@@ -11,6 +11,7 @@ import { evaluateTask, figuresOf, openEvaluation, taskOf, type TaskResult } from
 import { Group } from "../group.ts";
 import { openSavedModel } from "../../shared/saved_model.ts";
 import type { CheckpointChoice } from "../../shared/saved_run.ts";
+import type { OnProgress } from "../../shared/progress.ts";
 import { TASKS } from "../../shared/tasks/open_task.ts";
 import type { Task } from "../../shared/tasks/task.ts";
 import { readSnapshot } from "../checkpoints.ts";
@@ -30,7 +31,10 @@ export interface EvalRunOptions {
       "eval_items" | "data_dir" | "task_data" | "engine" | "device" | "nproc_per_node" | "verbose"
     >
   >;
+  /** Told of the batches of each task. */
   onProgress?(done: number, of: number): void;
+  /** Told of weights that are fetched. */
+  readonly onTransfer?: OnProgress;
   onWarning?(sentence: string): void;
 }
 
@@ -43,7 +47,7 @@ export interface EvaluatedRun {
 /** Has workers evaluate tasks with a run's weights, and notes the figures in its eval.jsonl; or with weights that are no run's. */
 export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const { run, checkpoint, overrides = {}, onProgress, onWarning } = options;
-  const saved = await openSavedModel(run, checkpoint);
+  const saved = await openSavedModel(run, checkpoint, options.onTransfer);
   for (const warning of saved.run?.checkpoint.warnings ?? []) onWarning?.(warning);
   // Weights that are no run's are read by the members themselves, as at the start of a run.
   const snapshot = saved.run === null ? null : await readSnapshot(saved.run.checkpoint);

@@ -1,5 +1,4 @@
 /** One run of a sweep: trains it in a process of its own, measures it in another, and keeps its result. */
-import { cpus } from "node:os";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { readManifest } from "../../shared/checkpoint/manifest.ts";
@@ -7,6 +6,7 @@ import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { makeFolder } from "../../shared/files.ts";
 import { canonicalHash } from "../../shared/hash.ts";
+import { describeMachine } from "../../shared/machine.ts";
 import { runDirAt } from "../../shared/run_dir.ts";
 import { sendSignal } from "../../shared/send_signal.ts";
 import { evaluatesBest } from "../evaluate_task.ts";
@@ -188,9 +188,4 @@ async function resultOf(run: PlannedRun, tasks: TaskMetrics): Promise<RunResult>
     machine: describeMachine(),
     date: new Date().toISOString(),
   };
-}
-
-function describeMachine(): string {
-  const cores = cpus();
-  return `${cores.length} × ${cores.at(0)?.model.trim() ?? "unknown"}, ${Deno.build.os} ${Deno.build.arch}`;
 }

@@ -15,7 +15,8 @@ const TUNE = [
 ];
 
 const measured = async (box: Sandbox, run: string) =>
-  (await Array.fromAsync(readEvals(box.path(run, "eval.jsonl")))).filter(({ task }) => task === "arc_easy");
+  (await Array.fromAsync(readEvals(box.path(run, "eval.jsonl"))))
+    .filter(({ task }) => task === "arc_easy").map(({ step, metrics }) => ({ step, metrics }));
 
 Deno.test("train arc-easy stops early, also when it is resumed, and evaluates its best checkpoint once", async () => {
   await using box = await sandbox();
