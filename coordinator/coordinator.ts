@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { MetricsLine } from "../shared/metrics.ts";
@@ -11,7 +12,7 @@ import { runStep, type StartedStep, type StepOutcome } from "./step_round.ts";
 import { type TimedActivity, TimeLimit } from "./time_limit.ts";
 
 /** What a run does at a time. */
-export type RunActivity = "forming" | "stepping" | "estimating" | "saving" | "evaluating";
+export type RunActivity = "forming" | "stepping" | "paused" | "estimating" | "saving" | "evaluating";
 
 /** What a run tells while it goes on; every part is optional for whoever listens. */
 export interface RunObserver {
@@ -29,6 +30,8 @@ export interface RunObserver {
   held?(error: LockstepError): void;
   /** Steps from this one on are made again: nobody had their state any more. */
   wentBack?(step: number): Promise<void> | void;
+  /** Every so many steps are logged from now on. */
+  logInterval?(steps: number): void;
   evaluating?(progress: { done: number; of: number }): void;
   /** The task's evaluation at the end. */
   evaluated?(result: { step: number; task: TaskResult }): void;
@@ -49,6 +52,10 @@ export interface CoordinatorOptions {
   readonly limit?: TimeLimit;
   /** True while somebody waits for a checkpoint: one is saved at the next boundary between steps. */
   shouldSave?(): boolean;
+  /** True while somebody waits for an estimate of the losses: one is made at the next boundary. */
+  shouldEstimate?(): boolean;
+  /** True while no step is to be begun. */
+  isPaused?(): boolean;
   /** Whether any two members must compute the same bits, so that they are compared now and then. */
   audits?(): boolean;
   /** Called when the members are ready, before the first step: compares and writes the manifest. Its result is kept in checkpoints. */
@@ -78,6 +85,9 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<RunRe
 
 /** A checkpoint holds the parameters and both moments. */
 const STATE_COPIES = 3;
+
+/** How often a run that is paused looks whether it goes on, in ms. */
+const PAUSE_LOOK_MS = 100;
 
 class Run {
   #info: MemberInfo | undefined;
@@ -133,7 +143,7 @@ class Run {
         if (this.#lacksTime("estimating")) return await this.#stop({ outOfTime: true });
         await this.#timed("estimating", () => this.#estimate());
       }
-      if (started === null && this.options.shouldSave?.() && this.#step > 0) await this.#save(false);
+      if (started === null && await this.#attend()) return await this.#stop({ outOfTime: this.#isLate() });
       started = await this.#timed("stepping", () => this.#runStep(started));
       if (started !== null) continue;
       if (this.options.shouldStop()) return await this.#stop({ outOfTime: false });
@@ -145,6 +155,23 @@ class Run {
     const task = await this.#evaluateTask();
     if (task !== null) this.options.observer.evaluated?.({ step: this.#step, task });
     return this.#result({ task });
+  }
+
+  /** Does what people ask for between two steps, and stays there while they want a pause. Resolves to whether the run is to end. */
+  async #attend(): Promise<boolean> {
+    const { shouldEstimate, shouldSave, isPaused, shouldStop, observer } = this.options;
+    for (let paused = false;; paused = true) {
+      if (shouldEstimate?.()) await this.#timed("estimating", () => this.#estimate());
+      if (shouldSave?.() && this.#step > 0) await this.#save(false);
+      if (paused && (shouldStop() || this.#isLate())) return true;
+      if (!isPaused?.()) return false;
+      observer.begins?.("paused");
+      await delay(PAUSE_LOOK_MS);
+    }
+  }
+
+  #isLate(): boolean {
+    return this.#lacksTime("stepping");
   }
 
   /** Ends before the last step, or before what follows it, with all that was done on disk. */
@@ -178,9 +205,10 @@ class Run {
 
   /** Whether `next` is a step that follows the one before at once. */
   #goesOn(next: number): boolean {
-    const { config: { max_iters, eval_interval }, shouldStop, shouldSave } = this.options;
-    const isBoundary = next >= max_iters || next % eval_interval === 0;
-    return !isBoundary && !shouldStop() && !shouldSave?.() && !this.#lacksTime("stepping");
+    const { config: { max_iters, eval_interval }, shouldStop, shouldSave, shouldEstimate, isPaused } =
+      this.options;
+    if (next >= max_iters || next % eval_interval === 0) return false;
+    return !shouldStop() && !shouldSave?.() && !shouldEstimate?.() && !isPaused?.() && !this.#isLate();
   }
 
   /** The step; resolves to the next one where that is under way. */

@@ -21,8 +21,11 @@ export class RunLines implements Disposable {
   #metrics: LineWriter<MetricsLine> | undefined;
   #evals: LineWriter<EvalLine> | undefined;
   #hasWarned = false;
+  #logInterval: number;
 
-  constructor(private readonly dir: RunDir, private readonly options: RunLinesOptions) {}
+  constructor(private readonly dir: RunDir, private readonly options: RunLinesOptions) {
+    this.#logInterval = options.config.log_interval;
+  }
 
   /** Opens the files for a run that goes on at a step; lines from there on are of steps that are made again. */
   async open(step: number): Promise<void> {
@@ -33,11 +36,15 @@ export class RunLines implements Disposable {
 
   /** An observer that writes what it is told, and tells `observer`. */
   noting(observer: RunObserver): RunObserver {
-    const { log_interval, max_iters } = this.options.config;
+    const { max_iters } = this.options.config;
     return {
       ...observer,
+      logInterval: (steps) => {
+        this.#logInterval = steps;
+        observer.logInterval?.(steps);
+      },
       step: (line) => {
-        const isLogged = line.step % log_interval === 0 || line.step === max_iters - 1;
+        const isLogged = line.step % this.#logInterval === 0 || line.step === max_iters - 1;
         if (isLogged) this.#append(this.#metrics, line);
         observer.step?.(line);
       },

@@ -22,6 +22,7 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
     if (bar === null) console.log(line);
     else bar.print(line);
   };
+  let logInterval = log_interval;
   let first = 0;
   let stepsMs = 0; // of all steps so far; estimates and checkpoints between them are not in it
   let runDir = "";
@@ -41,6 +42,7 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
       }
     },
     warn: (sentence) => console.error(`warning ${sentence}`),
+    logInterval: (steps) => logInterval = steps,
     page: (url) => print(`page: ${url}`),
     ready({ size, flopsPerToken }) {
       print(`${size.toLocaleString("en-US")} parameters, ${(flopsPerToken / 1e6).toFixed(1)} MFLOP a token`);
@@ -50,7 +52,7 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
       stepsMs += line.dt_ms ?? 0;
       const left = (max_iters - line.step - 1) * stepsMs / (line.step + 1 - first) / 1000;
       bar?.update(line, left);
-      if (bar === null && (line.step % log_interval === 0 || line.step === max_iters - 1)) {
+      if (bar === null && (line.step % logInterval === 0 || line.step === max_iters - 1)) {
         print(describeStep(line, left));
       }
     },
