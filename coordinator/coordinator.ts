@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
-import type { MetricsLine } from "../shared/metrics.ts";
+import type { MetricsLine, SampleLine } from "../shared/metrics.ts";
 import { saveCheckpoint, type StateStore } from "./checkpoints.ts";
 import { evaluateTask, taskOf, type TaskResult } from "./evaluate_task.ts";
 import { estimatedLosses, evaluate } from "./evaluation.ts";
@@ -23,6 +23,8 @@ export interface RunObserver {
   /** A step was applied. */
   step?(metrics: MetricsLine): void;
   estimate?(estimate: { step: number; train: number; val: number; best: boolean }): void;
+  /** What the model wrote when its losses were estimated. */
+  sampled?(samples: readonly SampleLine[]): void;
   checkpoint?(saved: { step: number; path: string }): void;
   /** A checkpoint could not be written; the run goes on. */
   checkpointFailed?(error: LockstepError): void;
@@ -86,6 +88,8 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<RunRe
 /** A checkpoint holds the parameters and both moments. */
 const STATE_COPIES = 3;
 
+/** Length of a sample: enough to see how the model writes, and no burden on training. */
+const SAMPLE_TOKENS = 100;
 /** How often a run that is paused looks whether it goes on, in ms. */
 const PAUSE_LOOK_MS = 100;
 
@@ -285,9 +289,24 @@ class Run {
     const best = this.#best === null || val < this.#best;
     if (best) this.#best = val;
     observer.estimate?.({ step: this.#step, train, val, best });
+    if (this.#step > 0 && config.eval_samples > 0) await this.#sample();
     if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
       await this.#save(best);
     }
+  }
+
+  /** Has the model write, as a person can judge a text better than a loss. */
+  async #sample(): Promise<void> {
+    const { group, config: { eval_samples }, observer } = this.options;
+    const { shown } = await evaluate(group, {
+      evaluation: this.#evaluations++,
+      request: { kind: "sample", samples: eval_samples, maxNewTokens: SAMPLE_TOKENS },
+      batchCount: 1,
+    });
+    const samples = Array.from({ length: shown.length / 2 }, (_, i) => {
+      return { step: this.#step, prompt: shown[2 * i], text: shown[2 * i + 1] };
+    });
+    observer.sampled?.(samples);
   }
 
   /** Saves the state. Training goes on where nothing can be written, and the checkpoints before stay. */

@@ -6,6 +6,8 @@ import {
   type MetricsLine,
   openEvals,
   openMetrics,
+  openSamples,
+  type SampleLine,
 } from "../../shared/metrics.ts";
 import type { RunDir } from "../../shared/run_dir.ts";
 import type { RunObserver } from "../coordinator.ts";
@@ -16,10 +18,11 @@ export interface RunLinesOptions {
   warn(sentence: string): void;
 }
 
-/** metrics.jsonl and eval.jsonl of a run. Training does not stop for a line that finds no place. */
+/** metrics.jsonl, eval.jsonl and samples.jsonl of a run. Training does not stop for a line that finds no place. */
 export class RunLines implements Disposable {
   #metrics: LineWriter<MetricsLine> | undefined;
   #evals: LineWriter<EvalLine> | undefined;
+  #samples: LineWriter<SampleLine> | undefined;
   #hasWarned = false;
   #logInterval: number;
 
@@ -32,6 +35,7 @@ export class RunLines implements Disposable {
     this[Symbol.dispose]();
     this.#metrics = await openMetrics(this.dir.metrics, { resumeAt: step });
     this.#evals = await openEvals(this.dir.evals, { resumeAt: step });
+    this.#samples = await openSamples(this.dir.samples, { resumeAt: step });
   }
 
   /** An observer that writes what it is told, and tells `observer`. */
@@ -52,6 +56,10 @@ export class RunLines implements Disposable {
         const { step, train, val } = estimate;
         this.#append(this.#evals, { step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
         observer.estimate?.(estimate);
+      },
+      sampled: (samples) => {
+        for (const sample of samples) this.#append(this.#samples, sample);
+        observer.sampled?.(samples);
       },
       evaluated: (result) => {
         const metrics = figuresOf(result.task.metrics);
@@ -80,6 +88,7 @@ export class RunLines implements Disposable {
   [Symbol.dispose](): void {
     this.#metrics?.[Symbol.dispose]();
     this.#evals?.[Symbol.dispose]();
-    this.#metrics = this.#evals = undefined;
+    this.#samples?.[Symbol.dispose]();
+    this.#metrics = this.#evals = this.#samples = undefined;
   }
 }

@@ -107,8 +107,8 @@ test(
 
       await terminal.enter("loss");
       await terminal.shows(/\d\.\d{4} │.*\n(.*│.*\n)+ +└─+\n +0 +\d+\n +• loss {2}○ val loss/);
-      await terminal.enter("samples 1");
-      await terminal.shows(/after 0 steps:\n\S/);
+      await terminal.enter("samples");
+      await terminal.shows(/no samples yet/);
       await terminal.enter("log 2");
       await terminal.shows(/^\d\d:\d\d:\d\d info coordinator command .*"log 2"/m);
       await terminal.enter("log none");
@@ -119,6 +119,8 @@ test(
       await terminal.shows(/the run pauses after the step under way \(it has made \d+\)/);
       await terminal.enter("eval");
       const [, paused] = await terminal.shows(/after (\d+) steps: train loss \d+\.\d{4}, val loss/);
+      await terminal.enter("samples 1");
+      await terminal.shows(new RegExp(`after ${paused} steps:\n(\\d+ )+→ \\S`));
       await terminal.enter("status");
       await terminal.shows(new RegExp(`run: ${paused} of 100000 steps, paused`));
       await terminal.enter("set learning_rate 1e-4");
@@ -183,7 +185,7 @@ test(
       "command: evict worker-1",
       "command: save",
       "command: loss",
-      "command: samples 1",
+      "command: samples",
       "command: log 2",
       "command: log none",
       "command_refused: log none",
@@ -191,6 +193,7 @@ test(
       "command_refused: resume",
       "command: pause",
       "command: eval",
+      "command: samples 1",
       "command: status",
       "command: set learning_rate 1e-4",
       "command_refused: set learning_rate 1e-4",

@@ -52,6 +52,11 @@ export const evaluationKeys = {
     unit: "micro-batches",
     help: "Micro-batches over which a loss is estimated",
   }),
+  eval_samples: wholeNumber(0, 64).default(1).register(about, {
+    unit: "samples",
+    help:
+      "What the model writes at each estimate after the first step, kept in samples.jsonl; 0 leaves it out",
+  }),
   eval_items: wholeNumber(0).default(1000).register(about, {
     unit: "items",
     help: "Items of the task's evaluation at the end; 0 leaves it out",
