@@ -75,7 +75,7 @@ test(
       await terminal.shows(/^0 +worker-0 +member .*\n1 +worker-1 +member /m);
 
       await terminal.type("s", "Tab", "Tab");
-      await terminal.shows(/^status +save +stop/m);
+      await terminal.shows(/^status +samples +set +save +stop/m);
       await terminal.type("ta\t\r"); // in one piece, as over a slow line
       await terminal.shows(/^run> status *\nrun: \d+ of/m);
       await terminal.type("Up", "Enter");
