@@ -288,8 +288,8 @@ class Run {
     this.#valLoss = val;
     const best = this.#best === null || val < this.#best;
     if (best) this.#best = val;
-    observer.estimate?.({ step: this.#step, train, val, best });
     if (this.#step > 0 && config.eval_samples > 0) await this.#sample();
+    observer.estimate?.({ step: this.#step, train, val, best });
     if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
       await this.#save(best);
     }
@@ -306,7 +306,7 @@ class Run {
     const samples = Array.from({ length: shown.length / 2 }, (_, i) => {
       return { step: this.#step, prompt: shown[2 * i], text: shown[2 * i + 1] };
     });
-    observer.sampled?.(samples);
+    if (samples.length > 0) observer.sampled?.(samples);
   }
 
   /** Saves the state. Training goes on where nothing can be written, and the checkpoints before stay. */

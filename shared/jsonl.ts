@@ -1,3 +1,4 @@
+import { appendWhole } from "./append_whole.ts";
 import { LockstepError } from "./errors.ts";
 import { fileError } from "./files.ts";
 
@@ -45,10 +46,9 @@ export class JsonlWriter implements Disposable {
   append(value: unknown): void {
     const line = new TextEncoder().encode(JSON.stringify(value) + "\n");
     try {
-      for (let done = 0; done < line.byteLength;) done += this.#file.writeSync(line.subarray(done));
+      appendWhole(this.#file, line, { size: this.#bytes });
       this.#bytes += line.byteLength;
     } catch (error) {
-      this.#file.truncateSync(this.#bytes);
       throw fileError(error, `append to ${this.#path}`);
     }
   }

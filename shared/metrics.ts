@@ -24,6 +24,8 @@ export type WorkerPhases = z.infer<typeof workerSchema>;
 const metricsSchema = z.object({
   /** The step that was taken, from 0. */
   step: count,
+  /** When the line was written, in seconds since 1970. */
+  time: measured.optional(),
   /** Mean training loss of the step's batch. */
   loss: measured,
   lr: measured,
@@ -54,6 +56,8 @@ export type MetricsLine = z.infer<typeof metricsSchema>;
 const evalSchema = z.object({
   /** Steps that the evaluated weights had taken. */
   step: count,
+  /** When the line was written, in seconds since 1970. */
+  time: measured.optional(),
   task: z.string(),
   metrics: z.record(z.string(), measured),
 });

@@ -1,13 +1,13 @@
 /** The interpreter that tests of Python files take: LOCKSTEP_TEST_PYTHON, or python3. */
-const PYTHON = Deno.env.get("LOCKSTEP_TEST_PYTHON") ?? "python3";
+export const PYTHON = Deno.env.get("LOCKSTEP_TEST_PYTHON") ?? "python3";
 
 /** Runs Python; a missing interpreter is a failure. */
 export async function python(
   args: readonly string[],
-  { cwd }: { cwd?: string } = {},
+  { cwd, env }: { cwd?: string; env?: Record<string, string> } = {},
 ): Promise<{ success: boolean; out: string; err: string }> {
   try {
-    const command = new Deno.Command(PYTHON, { args: [...args], cwd, env: { HF_HUB_OFFLINE: "1" } });
+    const command = new Deno.Command(PYTHON, { args: [...args], cwd, env: { HF_HUB_OFFLINE: "1", ...env } });
     const { success, stdout, stderr } = await command.output();
     const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
     return { success, out, err };

@@ -159,6 +159,7 @@ export async function coordinate(
       observer: steering.observing(lines.noting(observer)),
     }).finally(() => attachment.close());
     calm();
+    lines.ended(result.stopped ? "stopped" : "finished");
     await crew.finish();
     if (isElastic) await forgetMembers(membersPath, locks);
     return result;

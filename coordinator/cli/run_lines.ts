@@ -12,17 +12,19 @@ import {
 import type { RunDir } from "../../shared/run_dir.ts";
 import type { RunObserver } from "../coordinator.ts";
 import { figuresOf } from "../evaluate_task.ts";
+import { BoardLines } from "../observe/board_lines.ts";
 
 export interface RunLinesOptions {
-  readonly config: Pick<RunConfig, "log_interval" | "max_iters">;
+  readonly config: RunConfig;
   warn(sentence: string): void;
 }
 
-/** metrics.jsonl, eval.jsonl and samples.jsonl of a run. Training does not stop for a line that finds no place. */
+/** metrics.jsonl, eval.jsonl and samples.jsonl of a run, and the same for TensorBoard. Training does not stop for a line that finds no place. */
 export class RunLines implements Disposable {
   #metrics: LineWriter<MetricsLine> | undefined;
   #evals: LineWriter<EvalLine> | undefined;
   #samples: LineWriter<SampleLine> | undefined;
+  #board: BoardLines | undefined;
   #hasWarned = false;
   #logInterval: number;
 
@@ -36,6 +38,12 @@ export class RunLines implements Disposable {
     this.#metrics = await openMetrics(this.dir.metrics, { resumeAt: step });
     this.#evals = await openEvals(this.dir.evals, { resumeAt: step });
     this.#samples = await openSamples(this.dir.samples, { resumeAt: step });
+    if (this.options.config.tensorboard) await this.#openBoard();
+  }
+
+  /** The run is over. */
+  ended(how: "finished" | "stopped"): void {
+    this.#try(() => this.#board?.ended(how));
   }
 
   /** An observer that writes what it is told, and tells `observer`. */
@@ -49,21 +57,24 @@ export class RunLines implements Disposable {
       },
       step: (line) => {
         const isLogged = line.step % this.#logInterval === 0 || line.step === max_iters - 1;
-        if (isLogged) this.#append(this.#metrics, line);
+        if (isLogged) this.#noteStep(line);
         observer.step?.(line);
       },
       estimate: (estimate) => {
         const { step, train, val } = estimate;
-        this.#append(this.#evals, { step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
+        this.#noteEvaluation({ step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
         observer.estimate?.(estimate);
       },
       sampled: (samples) => {
-        for (const sample of samples) this.#append(this.#samples, sample);
+        for (const sample of samples) this.#try(() => this.#samples?.append(sample));
+        const texts = samples.map(({ prompt, text }) => `${prompt}${text}`);
+        this.#try(() => this.#board?.texts("samples", texts, samples[0].step));
         observer.sampled?.(samples);
       },
       evaluated: (result) => {
-        const metrics = figuresOf(result.task.metrics);
-        this.#append(this.#evals, { step: result.step, task: result.task.name, metrics });
+        const { step, task: { name, metrics, shown } } = result;
+        this.#noteEvaluation({ step, task: name, metrics: figuresOf(metrics) });
+        this.#try(() => this.#board?.texts(`${name}/shown`, shown, step));
         observer.evaluated?.(result);
       },
       wentBack: async (step) => {
@@ -73,22 +84,51 @@ export class RunLines implements Disposable {
     };
   }
 
-  #append<T>(writer: LineWriter<T> | undefined, line: T): void {
+  #noteStep({ step, ...others }: MetricsLine): void {
+    const line = { step, time: Date.now() / 1000, ...others };
+    this.#try(() => this.#metrics?.append(line));
+    this.#try(() => this.#board?.metrics(line));
+  }
+
+  #noteEvaluation({ step, ...others }: EvalLine): void {
+    const line = { step, time: Date.now() / 1000, ...others };
+    this.#try(() => this.#evals?.append(line));
+    this.#try(() => this.#board?.evaluation(line));
+  }
+
+  async #openBoard(): Promise<void> {
     try {
-      writer?.append(line);
+      this.#board = await BoardLines.open(this.dir, this.options.config);
     } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
-      if (!this.#hasWarned) {
-        this.options.warn(`${error.code}: ${error.message}; training goes on without such lines`);
-      }
-      this.#hasWarned = true;
+      this.#missed(error);
     }
+  }
+
+  #try(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#missed(error);
+    }
+  }
+
+  #missed(error: unknown): void {
+    if (!(error instanceof LockstepError)) throw error;
+    if (!this.#hasWarned) {
+      this.options.warn(`${error.code}: ${error.message}; training goes on without such lines`);
+    }
+    this.#hasWarned = true;
   }
 
   [Symbol.dispose](): void {
     this.#metrics?.[Symbol.dispose]();
     this.#evals?.[Symbol.dispose]();
     this.#samples?.[Symbol.dispose]();
-    this.#metrics = this.#evals = this.#samples = undefined;
+    this.#board?.[Symbol.dispose]();
+    this.#metrics =
+      this.#evals =
+      this.#samples =
+      this.#board =
+        undefined;
   }
 }

@@ -11,8 +11,6 @@ import type { WatchedRun } from "./watched_run.ts";
 export interface PageAppOptions extends AccessOptions {
   readonly runs: readonly WatchedRun[];
   readonly feed: Feed;
-  /** What `/metrics` answers Prometheus; without it, nothing. */
-  metrics?(): Promise<{ readonly body: string; readonly contentType: string }>;
 }
 
 const MAX_BODY_BYTES = 1 << 14;
@@ -37,7 +35,7 @@ const commandSchema = z.strictObject({
 });
 
 /** Answers all that a browser, or Prometheus, asks. No answer depends on a path: runs have numbers, files names from a table. */
-export function pageApp({ token, port, metrics, runs, feed }: PageAppOptions): Hono<PageEnv> {
+export function pageApp({ token, port, runs, feed }: PageAppOptions): Hono<PageEnv> {
   const app = new Hono<PageEnv>();
   const run = (index: string) => /^\d{1,6}$/.test(index) ? runs[Number(index)] : undefined;
   app.use(async (c, next) => {
@@ -50,8 +48,8 @@ export function pageApp({ token, port, metrics, runs, feed }: PageAppOptions): H
   app.post("/login", (c) => login(c, { token, port }));
   app.get("/assets/:name", async (c) => await pageFile(c.req.param("name")) ?? c.notFound());
   app.get("/metrics", async (c) => {
-    if (metrics === undefined) return c.notFound();
-    const { body, contentType } = await metrics();
+    const { prometheusText } = await import("../observe/prometheus.ts"); // most pages are never asked
+    const { body, contentType } = await prometheusText(runs);
     return c.body(body, 200, { "content-type": contentType });
   });
   app.get("/api/runs", async (c) => c.json(await Promise.all(runs.map((one) => one.summary()))));

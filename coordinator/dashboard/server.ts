@@ -3,7 +3,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import type { PageEnv } from "./access.ts";
 import { Feed } from "./feed.ts";
 import { isLoopback } from "./loopback.ts";
-import { pageApp, type PageAppOptions } from "./page_app.ts";
+import { pageApp } from "./page_app.ts";
 import type { PageToken } from "./page_token.ts";
 import { WatchedRun } from "./watched_run.ts";
 
@@ -15,8 +15,6 @@ export interface DashboardOptions {
   /** Null takes the first free one from 6006 on; 0 any. */
   readonly port: number | null;
   readonly token: PageToken | null;
-  /** What `/metrics` answers Prometheus; without it, nothing. */
-  readonly metrics?: PageAppOptions["metrics"];
 }
 
 /** A page that shows runs while they go on, or afterwards. */
@@ -32,7 +30,7 @@ const PORTS = 100;
 const LOOPBACK = "127.0.0.1";
 /** Opens the page. Rejects with E_KEY beyond loopback without a token, E_USAGE where the port is taken or cannot be opened. */
 export async function openDashboard(options: DashboardOptions): Promise<Dashboard> {
-  const { host = LOOPBACK, token, metrics } = options;
+  const { host = LOOPBACK, token } = options;
   if (!isLoopback(host) && token === null) {
     throw new LockstepError(
       "E_KEY",
@@ -44,7 +42,7 @@ export async function openDashboard(options: DashboardOptions): Promise<Dashboar
   const feed = new Feed(runs);
   let app: Hono<PageEnv> | null = null;
   const server = listen({ host, port: options.port }, (request, remoteAddr) => {
-    app ??= pageApp({ token, metrics, runs, feed, port: server.addr.port });
+    app ??= pageApp({ token, runs, feed, port: server.addr.port });
     return app.fetch(request, { remoteAddr });
   });
   const name = host.includes(":") ? `[${host}]` : host;

@@ -15,6 +15,16 @@ export interface RunState {
   readonly best: number | null;
 }
 
+/** What tells runs apart. */
+export interface RunSummary extends RunState {
+  readonly name: string;
+  readonly path: string;
+  /** The newest logged step; −1 before the first. */
+  readonly step: number;
+  /** Null where the configuration cannot be read. */
+  readonly maxSteps: number | null;
+}
+
 /** A run as the page shows it. */
 export class WatchedRun {
   readonly history: RunHistory;
@@ -32,7 +42,7 @@ export class WatchedRun {
   }
 
   /** One of the runs that can be chosen. */
-  async summary(): Promise<Record<string, unknown>> {
+  async summary(): Promise<RunSummary> {
     const config = await readSavedConfig(this.path).catch(() => null);
     return {
       name: this.name,

@@ -1,4 +1,5 @@
 import { CheckpointStore } from "../../shared/checkpoint/store.ts";
+import { type ErrorCode, isErrorCode } from "../../shared/errors.ts";
 import { type LogRecord, parseLogRecord } from "../../shared/log.ts";
 import {
   type EvalLine,
@@ -60,6 +61,8 @@ export class RunHistory {
   readonly #workers = new Recent<RawWorkers>(KEPT.workers);
   readonly #log = new Recent<LogRecord>(KEPT.log);
   readonly #membership = new Recent<LogRecord>(KEPT.membership);
+  #newest: NewestLines = { metrics: null, estimate: null };
+  readonly #failures = new Map<ErrorCode, number>();
   #news = new News();
   #refreshing: Promise<RunNews | null> | null = null;
 
@@ -108,6 +111,16 @@ export class RunHistory {
     return this.#membership.items;
   }
 
+  /** The lines that came last. */
+  get newest(): NewestLines {
+    return this.#newest;
+  }
+
+  /** How often members were lost, by the code of why. */
+  get failures(): ReadonlyMap<ErrorCode, number> {
+    return this.#failures;
+  }
+
   /** The newest logged step; −1 before the first. */
   get step(): number {
     return this.#metrics.last;
@@ -149,16 +162,19 @@ export class RunHistory {
   #forgetMetrics(): void {
     this.#metrics.clear();
     this.#workers.clear();
+    this.#newest = { ...this.#newest, metrics: null };
   }
 
   #forgetEvals(): void {
     this.#estimates.clear();
+    this.#newest = { ...this.#newest, estimate: null };
     this.#results.clear();
   }
 
   #forgetLog(): void {
     this.#log.clear();
     this.#membership.clear();
+    this.#failures.clear();
   }
 
   #takeMetrics(text: string): void {
@@ -167,6 +183,7 @@ export class RunHistory {
     if (line === null || typeof step !== "number" || !Number.isSafeInteger(step)) return;
     const values = METRICS.map((name) => numberIn(line[name]));
     this.#metrics.push(step, values);
+    this.#newest = { ...this.#newest, metrics: line };
     this.#news.metrics.push(step, values);
     if (line.workers === undefined) return;
     this.#workers.add({ step, workers: line.workers });
@@ -182,6 +199,7 @@ export class RunHistory {
     }
     const values = ESTIMATES.map((name) => numberIn(line.metrics[name]));
     this.#estimates.push(line.step, values);
+    this.#newest = { ...this.#newest, estimate: line };
     this.#news.estimates.push(line.step, values);
   }
 
@@ -197,8 +215,21 @@ export class RunHistory {
     if (record === null) return;
     this.#log.add(record);
     if (MEMBERSHIP.has(record.event)) this.#membership.add(record);
+    if (record.event === "member_failed") this.#countFailure(record.fields.code);
     this.#news.log.add(record);
   }
+
+  #countFailure(code: unknown): void {
+    if (typeof code !== "string" || !isErrorCode(code)) return;
+    this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1);
+  }
+}
+
+/** What a run has said last. */
+export interface NewestLines {
+  /** Of metrics.jsonl, as it stands there. */
+  readonly metrics: Readonly<Record<string, unknown>> | null;
+  readonly estimate: EvalLine | null;
 }
 
 /** What came in one reading. */

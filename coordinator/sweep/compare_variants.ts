@@ -1,4 +1,5 @@
 import { type MeanOfRuns, studentInterval } from "../../shared/statistics.ts";
+import { meanOverTraining } from "./run_curve.ts";
 import type { RunResult, TaskMetrics } from "./run_result.ts";
 import type { Sweep } from "./sweep_file.ts";
 
@@ -19,7 +20,7 @@ export interface VariantFigure {
 
 /** One metric of all variants that have it. */
 export interface ComparedMetric {
-  /** Null for the validation loss of training. */
+  /** Null for the validation loss: the last, and its mean over training. */
   readonly task: string | null;
   /** Without its group: `exact_match`. */
   readonly name: string;
@@ -32,9 +33,9 @@ export interface ComparedMetric {
 
 /** Compares variants in the validation loss and in every metric of every task, in the order of the first result. */
 export function compareVariants({ sweep, results }: SweepResults): ComparedMetric[] {
-  const metrics = new Map<string, Pick<ComparedMetric, "task" | "name" | "group" | "chance">>([
-    ["", { task: null, name: "val_loss", group: null, chance: null }],
-  ]);
+  const metrics = new Map<string, Pick<ComparedMetric, "task" | "name" | "group" | "chance">>(
+    Object.keys(LOSSES).map((name) => [`\n${name}`, { task: null, name, group: null, chance: null }]),
+  );
   for (const { tasks } of results) {
     for (const [task, found] of Object.entries(tasks)) {
       for (const [metric, { chance }] of Object.entries(found)) {
@@ -45,11 +46,19 @@ export function compareVariants({ sweep, results }: SweepResults): ComparedMetri
   }
   return [...metrics].map(([key, metric]) => {
     const [task, name] = key.split("\n");
-    const measuredBy = ({ val_loss, tasks }: RunResult): Measured =>
-      key === "" ? { value: val_loss, low: null, high: null } : tasks[task]?.[name] ?? NOTHING;
+    const measuredBy = (result: RunResult): Measured =>
+      metric.task === null
+        ? { value: LOSSES[name](result), low: null, high: null }
+        : result.tasks[task]?.[name] ?? NOTHING;
     return { ...metric, figures: figuresOf({ sweep, results }, measuredBy) };
-  });
+  }).filter(({ figures }) => figures.length > 0);
 }
+
+const LOSSES: Record<string, (result: RunResult) => number | null> = {
+  val_loss: ({ val_loss }) => val_loss,
+  // One that its budget ended has less of a curve than the others.
+  mean_val_loss: ({ curve, status }) => status === "finished" ? meanOverTraining(curve) : null,
+};
 
 /** A run's figure, with its bounds over the items where they are known. */
 type Measured = Pick<TaskMetrics[string][string], "value" | "low" | "high">;

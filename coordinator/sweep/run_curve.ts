@@ -18,6 +18,24 @@ export async function readCurve(path: string): Promise<Curve> {
   };
 }
 
+/**
+ * The mean of the validation loss over the steps of its curve, by trapezoids: of variants that all come to the same end, the one
+ * that gets there sooner has the smaller. Null where two estimates are missing.
+ */
+export function meanOverTraining({ step, val_loss }: Curve): number | null {
+  const points = step.flatMap((at, i) => {
+    const loss = val_loss[i];
+    return loss === null ? [] : [{ at, loss }];
+  });
+  const [first, last] = [points.at(0), points.at(-1)];
+  if (first === undefined || last === undefined || first.at === last.at) return null;
+  const area = points.slice(1).reduce(
+    (sum, { at, loss }, i) => sum + (at - points[i].at) * (loss + points[i].loss) / 2,
+    0,
+  );
+  return area / (last.at - first.at);
+}
+
 /** At most `most` of `items`, evenly, the last among them. */
 export function thin<T>(items: readonly T[], most: number): T[] {
   const stride = Math.ceil(items.length / most);

@@ -11,7 +11,7 @@ export interface ForeignName {
   readonly flag?: boolean;
 }
 
-const metrics = "metrics are in the run's metrics.jsonl";
+const metrics = "one line sends the run's metrics.jsonl (docs/observe.md)";
 const log = "every process writes to the run's log.jsonl, and workers where --log_dir says";
 const rendezvous = "workers meet at their coordinator, see --rdzv_endpoint";
 const processes = "workers are always processes of their own";

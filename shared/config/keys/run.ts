@@ -29,6 +29,9 @@ export const runKeys = {
     unit: "iterations",
     help: "Iterations between two logged steps",
   }),
+  tensorboard: truth().default(true).register(about, {
+    help: "Whether to write TensorBoard's event file into the run's folder",
+  }),
   eval_interval: wholeNumber(1).default(250).register(about, {
     unit: "iterations",
     help: "Iterations between two estimates of the loss",

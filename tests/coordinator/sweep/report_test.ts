@@ -45,7 +45,8 @@ const SWEPT: SweepResults = {
 };
 
 Deno.test("compareVariants() pairs by seed, with intervals as scipy gives them", () => {
-  const [loss, exact, near] = compareVariants(SWEPT);
+  const [loss, mean, exact, near] = compareVariants(SWEPT);
+  assert.deepEqual([mean.task, mean.name, mean.figures[0].over.mean], [null, "mean_val_loss", 2]);
   assert.deepEqual([loss.task, loss.name, loss.group], [null, "val_loss", null]);
   assert.deepEqual([exact.task, exact.name, exact.group, exact.chance], [
     "kv_retrieval",
@@ -64,7 +65,7 @@ Deno.test("compareVariants() pairs by seed, with intervals as scipy gives them",
 
 Deno.test("compareVariants() takes the bounds over items where there is one seed only", () => {
   const alone = { ...SWEPT, results: SWEPT.results.slice(0, 2) };
-  const [loss, exact] = compareVariants(alone);
+  const [loss, , exact] = compareVariants(alone);
   close(exact.figures[0].over, { mean: 0.5, low: 0.45, high: 0.55, n: 1 });
   assert.deepEqual(loss.figures[0].over, { mean: 1, low: -Infinity, high: Infinity, n: 1 });
 });
@@ -91,6 +92,8 @@ Seeds 1, 2, 3; means over seeds with their 95 % intervals (Student's t; of a sin
 | ------------------------ | ------ | ------- | ------ | ---------------- | --- | -------- | ---------------- |
 | val_loss                 |        | one     | 1.1000 | 0.8516 … 1.3484  | 3   |          |                  |
 |                          |        | two     | 0.9500 | 0.3147 … 1.5853  | 2   | -0.1500  | -0.7853 … 0.4853 |
+| mean_val_loss            |        | one     | 2.0000 | 2.0000 … 2.0000  | 3   |          |                  |
+|                          |        | two     | 2.0000 | –                | 1   | 0.0000   | –                |
 | kv_retrieval exact_match | 0.2500 | one     | 0.5000 | 0.2516 … 0.7484  | 3   |          |                  |
 |                          |        | two     | 0.8000 | -0.4706 … 2.0706 | 2   | +0.2500  | -0.3853 … 0.8853 |
 
@@ -105,7 +108,7 @@ Seeds 1, 2, 3; means over seeds with their 95 % intervals (Student's t; of a sin
 
 Deno.test("reportCsv() has a row for each metric of each variant, and nothing where nothing is known", () => {
   const lines = reportCsv([SWEPT]).split("\r\n");
-  assert.equal(lines.length, 1 + 3 * 2 + 1);
+  assert.equal(lines.length, 1 + 4 * 2 + 1);
   const columns = lines[0].split(",");
   for (const line of lines.slice(1, -1)) assert.equal(line.split(",").length, columns.length, line);
   const [, lossOfOne, lossOfTwo] = lines;
@@ -118,6 +121,7 @@ Deno.test("plotsOf() draws the loss, each metric, and each metric by group, in w
   assert.deepEqual(plots.map(({ file }) => file), [
     "depths-loss.svg",
     "depths-val_loss.svg",
+    "depths-mean_val_loss.svg",
     "depths-kv_retrieval-exact_match.svg",
     "depths-kv_retrieval-exact_match-groups.svg",
   ]);

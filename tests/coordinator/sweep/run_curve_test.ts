@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { readCurve, thin } from "../../../coordinator/sweep/run_curve.ts";
+import { meanOverTraining, readCurve, thin } from "../../../coordinator/sweep/run_curve.ts";
 
 Deno.test("thin() keeps at most so many, evenly, with the last", () => {
   fc.assert(
@@ -25,4 +25,10 @@ Deno.test("readCurve() takes the last estimate of each step, and no figures of t
   } finally {
     await Deno.remove(path);
   }
+});
+
+Deno.test("meanOverTraining() weighs the loss by steps, whatever their distance, and leaves out what is not known", () => {
+  const curve = { step: [0, 10, 20, 40], train_loss: [], val_loss: [4, 2, null, 2] };
+  assert.equal(meanOverTraining(curve), (10 * 3 + 30 * 2) / 40);
+  assert.equal(meanOverTraining({ ...curve, val_loss: [4, null, null, null] }), null);
 });
