@@ -172,7 +172,7 @@ test(
       ended.out,
       /stopped after step \d+; to go on: deno task cli train --init_from=resume --out_dir=run/,
     );
-    assert.match(ended.err, /@\S+ evicted worker-1\n.*@\S+ stopped the run/);
+    assert.match(ended.err, /@\S+ evicted worker-1\n.*@\S+ paused the run(.*\n)+.*@\S+ stopped the run/);
     assert.deepEqual(box.leftovers(), []);
     await assert.rejects(Deno.stat(box.path("run", "attach.json")), Deno.errors.NotFound);
     assert.deepEqual(await loggedCommands(box, "run"), [
