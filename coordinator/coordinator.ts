@@ -3,7 +3,15 @@ import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { MetricsLine, SampleLine } from "../shared/metrics.ts";
 import { saveCheckpoint, type StateStore } from "./checkpoints.ts";
-import { evaluateTask, taskOf, type TaskResult } from "./evaluate_task.ts";
+import { earlyStopping, type EarlyStoppingState } from "./early_stopping.ts";
+import {
+  evaluatesBest,
+  evaluateTask,
+  evaluationStopped,
+  openEvaluation,
+  taskOf,
+  type TaskResult,
+} from "./evaluate_task.ts";
 import { estimatedLosses, evaluate } from "./evaluation.ts";
 import { type Group, WentBack } from "./group.ts";
 import type { Ledger } from "./ledger.ts";
@@ -22,10 +30,13 @@ export interface RunObserver {
   ready?(info: MemberInfo): void;
   /** A step was applied. */
   step?(metrics: MetricsLine): void;
-  estimate?(estimate: { step: number; train: number; val: number; best: boolean }): void;
+  /** Losses; `asked` where a person wanted them, besides those at every eval_interval. */
+  estimate?(estimate: { step: number; train: number; val: number; best: boolean; asked: boolean }): void;
   /** What the model wrote when its losses were estimated. */
   sampled?(samples: readonly SampleLine[]): void;
   checkpoint?(saved: { step: number; path: string }): void;
+  /** The run is over before its last step, as early_stopping_patience says. */
+  stopsEarly?(state: EarlyStoppingState): void;
   /** A checkpoint could not be written; the run goes on. */
   checkpointFailed?(error: LockstepError): void;
   /** A step waits as the ledger cannot be written for now. */
@@ -62,6 +73,8 @@ export interface CoordinatorOptions {
   audits?(): boolean;
   /** Called when the members are ready, before the first step: compares and writes the manifest. Its result is kept in checkpoints. */
   accept(info: MemberInfo): Promise<{ configHash: string }>;
+  /** Validation losses by step of the run so far, read after `accept`; a new run has none. */
+  valLosses?(): Promise<ReadonlyMap<number, number>>;
 }
 
 /** How a run ended. */
@@ -73,6 +86,7 @@ export interface RunResult {
   readonly outOfTime: boolean;
   readonly stateHash: string;
   readonly valLoss: number | null;
+  /** Null too where the best checkpoint is to be evaluated instead of the last. */
   readonly task: TaskResult | null;
 }
 
@@ -98,6 +112,10 @@ class Run {
   #configHash: string;
   #best: number | null;
   #valLoss: number | null = null;
+  /** Estimates of it by step. */
+  #valLosses = new Map<number, number>();
+  /** Where the loss was estimated last, by this coordinator. */
+  #estimatedAt = -1;
   #savedAt = -1;
   #evaluations = 0;
   #isEnding = false;
@@ -122,6 +140,7 @@ class Run {
     this.#limit.expectCheckpoint(STATE_COPIES * Float32Array.BYTES_PER_ELEMENT * this.#info.size);
     this.#savedAt = this.#step > 0 ? this.#step : -1;
     this.#configHash = (await accept(this.#info)).configHash;
+    this.#valLosses = new Map(await this.options.valLosses?.());
     observer.ready?.(this.#info);
   }
 
@@ -134,6 +153,7 @@ class Run {
         // Nobody had the state of the step any more: what follows the stored one is made again, and gives the same.
         if (!(error instanceof WentBack)) throw error;
         this.#savedAt = error.step > 0 ? error.step : -1;
+        for (const step of [...this.#valLosses.keys()]) if (step > error.step) this.#valLosses.delete(step);
         await this.options.observer.wentBack?.(error.step);
       }
     }
@@ -147,6 +167,7 @@ class Run {
         if (this.#lacksTime("estimating")) return await this.#stop({ outOfTime: true });
         await this.#timed("estimating", () => this.#estimate());
       }
+      if (started === null && this.#stopsEarly()) break;
       if (started === null && await this.#attend()) return await this.#stop({ outOfTime: this.#isLate() });
       started = await this.#timed("stepping", () => this.#runStep(started));
       if (started !== null) continue;
@@ -154,7 +175,7 @@ class Run {
       const isLast = this.#step >= config.max_iters;
       if (this.#lacksTime(isLast ? "estimating" : "stepping")) return await this.#stop({ outOfTime: true });
     }
-    await this.#estimate();
+    if (this.#estimatedAt !== this.#step) await this.#estimate();
     if (!config.eval_only && this.#savedAt !== this.#step) await this.#save(false);
     const task = await this.#evaluateTask();
     if (task !== null) this.options.observer.evaluated?.({ step: this.#step, task });
@@ -165,7 +186,7 @@ class Run {
   async #attend(): Promise<boolean> {
     const { shouldEstimate, shouldSave, isPaused, shouldStop, observer } = this.options;
     for (let paused = false;; paused = true) {
-      if (shouldEstimate?.()) await this.#timed("estimating", () => this.#estimate());
+      if (shouldEstimate?.()) await this.#timed("estimating", () => this.#look());
       if (shouldSave?.() && this.#step > 0) await this.#save(false);
       if (paused && (shouldStop() || this.#isLate())) return true;
       if (!isPaused?.()) return false;
@@ -194,6 +215,14 @@ class Run {
   ): RunResult {
     const stateHash = this.options.group.position.stateHash ?? "";
     return { step: this.#step, stopped, outOfTime, stateHash, valLoss: this.#valLoss, task };
+  }
+
+  #stopsEarly(): boolean {
+    const { early_stopping_patience: patience, early_stopping_threshold: threshold } = this.options.config;
+    if (patience === null) return false;
+    const state = earlyStopping(this.#valLosses, { patience, threshold });
+    if (state.stops) this.options.observer.stopsEarly?.(state);
+    return state.stops;
   }
 
   #lacksTime(activity: "stepping" | "estimating"): boolean {
@@ -271,6 +300,29 @@ class Run {
 
   /** nanoGPT's estimate of both losses; saves if it is the best, or at every estimate if asked to. */
   async #estimate(): Promise<void> {
+    const { config, observer } = this.options;
+    const { train, val } = await this.#losses();
+    this.#valLoss = val;
+    this.#valLosses.set(this.#step, val);
+    this.#estimatedAt = this.#step;
+    // The weights that it started with have no checkpoint: the best is the best of those that have.
+    const best = this.#step > 0 && (this.#best === null || val < this.#best);
+    if (best) this.#best = val;
+    await this.#sample();
+    observer.estimate?.({ step: this.#step, train, val, best, asked: false });
+    if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
+      await this.#save(best);
+    }
+  }
+
+  /** An estimate that somebody asked for: it shows where the run is, and counts for nothing that the run decides. */
+  async #look(): Promise<void> {
+    const { train, val } = await this.#losses();
+    await this.#sample();
+    this.options.observer.estimate?.({ step: this.#step, train, val, best: false, asked: true });
+  }
+
+  async #losses(): Promise<{ train: number; val: number }> {
     const { group, config, observer } = this.options;
     observer.begins?.("estimating");
     const request = { kind: "estimate", iters: config.eval_iters } as const;
@@ -280,24 +332,16 @@ class Run {
       batchCount: 2 * config.eval_iters,
     });
     const { train, val } = estimatedLosses(result);
-    if (!Number.isFinite(train + val)) {
-      throw this.#nonFinite(
-        `Cannot go on from step ${this.#step} as its train loss is ${train}, val loss ${val}`,
-      );
-    }
-    this.#valLoss = val;
-    const best = this.#best === null || val < this.#best;
-    if (best) this.#best = val;
-    if (this.#step > 0 && config.eval_samples > 0) await this.#sample();
-    observer.estimate?.({ step: this.#step, train, val, best });
-    if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
-      await this.#save(best);
-    }
+    if (Number.isFinite(train + val)) return { train, val };
+    throw this.#nonFinite(
+      `Cannot go on from step ${this.#step} as its train loss is ${train}, val loss ${val}`,
+    );
   }
 
   /** Has the model write, as a person can judge a text better than a loss. */
   async #sample(): Promise<void> {
     const { group, config: { eval_samples }, observer } = this.options;
+    if (this.#step === 0 || eval_samples === 0) return;
     const { shown } = await evaluate(group, {
       evaluation: this.#evaluations++,
       request: { kind: "sample", samples: eval_samples, maxNewTokens: SAMPLE_TOKENS },
@@ -336,12 +380,6 @@ class Run {
     }
   }
 
-  /** Its figures count only if they are whole. */
-  #evaluationStopped(code: "E_INTERRUPTED" | "E_TIME"): LockstepError {
-    const why = code === "E_TIME" ? ` as max_time (${this.options.config.max_time}) is over` : "";
-    return new LockstepError(code, `Stopped during the evaluation after step ${this.#step}${why}`);
-  }
-
   #isLast(): boolean {
     return this.#isEnding || this.#step >= this.options.config.max_iters || this.options.shouldStop();
   }
@@ -349,18 +387,23 @@ class Run {
   /** The task's evaluation at the end: sorting, or perplexity over the whole validation part. */
   async #evaluateTask(): Promise<TaskResult | null> {
     const { group, config, observer } = this.options;
-    if (config.eval_items === 0) return null;
+    if (config.eval_items === 0 || evaluatesBest(config)) return null;
     observer.begins?.("evaluating");
-    return await evaluateTask({
-      name: taskOf(config),
-      group,
-      config,
-      evaluation: this.#evaluations++,
-      onProgress: (done, of) => {
-        if (this.options.shouldStop()) throw this.#evaluationStopped("E_INTERRUPTED");
-        if (this.#limit.isOver(group.now())) throw this.#evaluationStopped("E_TIME");
-        observer.evaluating?.({ done, of });
-      },
-    });
+    const stopped = (code: "E_INTERRUPTED" | "E_TIME") =>
+      evaluationStopped(code, { step: this.#step, config });
+    const task = await openEvaluation(taskOf(config), config);
+    try {
+      return await evaluateTask({
+        ...{ task, group, config },
+        evaluation: this.#evaluations++,
+        onProgress: (done, of) => {
+          if (this.options.shouldStop()) throw stopped("E_INTERRUPTED");
+          if (this.#limit.isOver(group.now())) throw stopped("E_TIME");
+          observer.evaluating?.({ done, of });
+        },
+      });
+    } finally {
+      task.close();
+    }
   }
 }

@@ -1,11 +1,13 @@
 import type { RunConfig } from "../shared/config/run_config.ts";
+import { LockstepError } from "../shared/errors.ts";
 import { openTask } from "../shared/tasks/open_task.ts";
-import type { Metric } from "../shared/tasks/task.ts";
+import type { Metric, Task } from "../shared/tasks/task.ts";
 import { evaluate, totalOf } from "./evaluation.ts";
 import type { Group } from "./group.ts";
 
 export interface EvaluateTaskOptions {
-  readonly name: string;
+  /** As `openEvaluation` opens it. */
+  readonly task: Task;
   readonly group: Group;
   readonly config: RunConfig;
   /** A number that no other evaluation of this group has. */
@@ -24,22 +26,41 @@ export interface TaskResult {
 const BATCH_TOKENS = 2048;
 const SHOWN_ITEMS = 3;
 
+/** Opens a task in batches of the size that members are asked for. Close it after use. Throws as `openTask`. */
+export function openEvaluation(name: string, config: RunConfig): Promise<Task> {
+  return openTask(name, { ...config, batch_size: batchSizeOf(config) });
+}
+
+function batchSizeOf({ block_size }: RunConfig): number {
+  return Math.max(1, Math.floor(BATCH_TOKENS / block_size));
+}
+
 /** Has the members evaluate a task and summarizes what they found: the same figures for any number of members. */
 export async function evaluateTask(options: EvaluateTaskOptions): Promise<TaskResult> {
-  const { name, group, config, evaluation, onProgress } = options;
-  const batchSize = Math.max(1, Math.floor(BATCH_TOKENS / config.block_size));
-  const task = await openTask(name, { ...config, batch_size: batchSize });
-  try {
-    const result = await evaluate(group, {
-      evaluation,
-      request: { kind: "task", name, items: config.eval_items, batchSize, show: SHOWN_ITEMS },
-      batchCount: task.batchCount,
-      onProgress: (done) => onProgress?.(done, task.batchCount),
-    });
-    return { name, metrics: task.summarize(totalOf(result)), shown: result.shown };
-  } finally {
-    task.close();
-  }
+  const { task, group, config, evaluation, onProgress } = options;
+  const { name, batchCount } = task;
+  const result = await evaluate(group, {
+    evaluation,
+    request: {
+      kind: "task",
+      name,
+      items: config.eval_items,
+      batchSize: batchSizeOf(config),
+      show: SHOWN_ITEMS,
+    },
+    batchCount,
+    onProgress: (done) => onProgress?.(done, batchCount),
+  });
+  return { name, metrics: task.summarize(totalOf(result)), shown: result.shown };
+}
+
+/** Why an evaluation was given up: its figures count only if they are whole. */
+export function evaluationStopped(
+  code: "E_INTERRUPTED" | "E_TIME",
+  { step, config: { max_time } }: { step: number; config: RunConfig },
+): LockstepError {
+  const why = code === "E_TIME" ? ` as max_time (${max_time}) is over` : "";
+  return new LockstepError(code, `Stopped during the evaluation after step ${step}${why}`);
 }
 
 /** Values and bounds by name, as eval.jsonl keeps them: "accuracy", "accuracy_low", "accuracy_high". */
@@ -54,4 +75,9 @@ export function figuresOf(metrics: readonly Metric[]): Record<string, number> {
 /** The task by which a run is judged at its end. */
 export function taskOf({ dataset }: Pick<RunConfig, "dataset">): string {
   return dataset === "text" ? "perplexity" : dataset;
+}
+
+/** Whether a run is judged by its best checkpoint rather than by its last. */
+export function evaluatesBest({ early_stopping_patience, eval_only }: RunConfig): boolean {
+  return early_stopping_patience !== null && !eval_only;
 }

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { download } from "./data/download.ts";
+import { download, type OnBytes } from "./data/download.ts";
 import { LockstepError } from "./errors.ts";
 import { GPT2_NAMES } from "./gpt2_names.ts";
+import type { OnProgress } from "./progress.ts";
 import { holdsWeights } from "./weights.ts";
 
 /** Whose the weights of {@link GPT2_NAMES} are there. */
@@ -14,7 +15,7 @@ const OWNER = "openai-community";
  *
  * Throws E_WEIGHTS where a model of that name is in neither place.
  */
-export async function findOnHub(name: string): Promise<string | null> {
+export async function findOnHub(name: string, onProgress?: OnProgress): Promise<string | null> {
   const isKnown = GPT2_NAMES.some((known) => known === name);
   if (!isKnown && !/^[A-Za-z0-9][\w-]*\/[A-Za-z0-9][\w.-]*$/.test(name)) return null;
   const cache = cacheOfHub();
@@ -24,7 +25,7 @@ export async function findOnHub(name: string): Promise<string | null> {
     if (folder !== null) return folder;
   }
   const endpoint = Deno.env.get("HF_ENDPOINT");
-  if (endpoint !== undefined) return await fetchModel(repositories[0], { cache, endpoint });
+  if (endpoint !== undefined) return await fetchModel(repositories[0], { cache, endpoint, onProgress });
   if (!isKnown) return null; // more likely a path
   throw new LockstepError(
     "E_WEIGHTS",
@@ -65,7 +66,7 @@ async function cached(repository: string, cache: string | null): Promise<string 
 /** Fetches configuration, weights and vocabulary; the snapshot has its name in `refs/main` only when all are there. */
 async function fetchModel(
   repository: string,
-  { cache, endpoint }: { cache: string | null; endpoint: string },
+  { cache, endpoint, onProgress }: { cache: string | null; endpoint: string; onProgress?: OnProgress },
 ): Promise<string> {
   if (cache === null) {
     throw new LockstepError(
@@ -78,7 +79,11 @@ async function fetchModel(
   const folder = repositoryFolder(repository, cache);
   const snapshot = join(folder, "snapshots", commit);
   await Deno.mkdir(snapshot, { recursive: true });
-  const get = (name: string) => fetchFile(`${base}/${name}`, join(snapshot, name));
+  const get = (name: string) =>
+    fetchFile(`${base}/${name}`, {
+      path: join(snapshot, name),
+      onBytes: (done, total) => onProgress?.({ what: `fetched ${name}`, done, total, isBytes: true }),
+    });
   await get("config.json");
   for (
     const name of await isServed(`${base}/model.safetensors`)
@@ -128,8 +133,11 @@ async function ask(url: string): Promise<Response> {
   }
 }
 
-async function fetchFile(url: string, path: string): Promise<void> {
-  const temporary = await download(url);
+async function fetchFile(
+  url: string,
+  { path, onBytes }: { path: string; onBytes: OnBytes },
+): Promise<void> {
+  const temporary = await download(url, onBytes);
   try {
     const partial = `${path}.${crypto.randomUUID()}`;
     await Deno.copyFile(temporary, partial); // the cache may lie on another disk

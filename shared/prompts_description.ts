@@ -9,17 +9,13 @@ import type { Prompts } from "./data/prompts/prompts.ts";
 import { TextPrompts } from "./data/prompts/text_prompts.ts";
 import { openTextTokenizer } from "./data/tokenizers/open_text_tokenizer.ts";
 import { openTokenizer } from "./data/tokenizers/open_tokenizer.ts";
-import { type TokenizerMeta, TOKENIZERS } from "./data/tokenizers/tokenizer.ts";
+import { gpt2TokenizerOf, tokenizerSchema } from "./data/tokenizers/weights_tokenizer.ts";
 import { LockstepError } from "./errors.ts";
 
 const schema = z.object({
   dataset: dataKeys.dataset.unwrap(),
   /** Of a text. */
-  tokenizer: z.object({
-    tokenizer: z.enum(TOKENIZERS),
-    vocab_size: z.int().min(1),
-    chars: z.string().optional(),
-  }).optional(),
+  tokenizer: tokenizerSchema.optional(),
   sort: dataKeys.sort.optional(),
   probe: dataKeys.probe.optional(),
 });
@@ -43,8 +39,8 @@ export async function describePrompts(
 export async function describeWeights(folder: string, vocabSize: number): Promise<PromptsDescription | null> {
   const described = await readDescription(join(folder, "config.json"));
   if (described !== null) return described;
-  const isGpt2 = vocabSize >= GPT2.vocab_size && await hasGpt2Vocabulary(folder);
-  return isGpt2 ? { dataset: "text", tokenizer: GPT2 } : null;
+  const tokenizer = await gpt2TokenizerOf(folder, vocabSize);
+  return tokenizer === null ? null : { dataset: "text", tokenizer };
 }
 
 /** Prompts of what a description describes, token ids for null; `vocabSize` is the model's. */
@@ -69,20 +65,4 @@ async function readDescription(path: string): Promise<PromptsDescription | null>
     "E_WEIGHTS",
     `Cannot read ${path} as its "lockstep.${field.join(".")}" is wrong: ${message}`,
   );
-}
-
-const GPT2: TokenizerMeta = { tokenizer: "gpt2", vocab_size: 50_257 };
-
-/** A module whose package is fetched when it is first used: Deno fetches at start what `import` names literally. */
-const VOCABULARY = new URL("./data/tokenizers/gpt2_vocabulary.ts", import.meta.url).href;
-
-async function hasGpt2Vocabulary(folder: string): Promise<boolean> {
-  const text = await Deno.readTextFile(join(folder, "vocab.json")).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  });
-  if (text === null) return true;
-  const { gpt2Vocabulary }: typeof import("./data/tokenizers/gpt2_vocabulary.ts") = await import(VOCABULARY);
-  const ids = new Map<string, unknown>(Object.entries(JSON.parse(text)));
-  return gpt2Vocabulary().tokens.every((token, id) => ids.get(token) === id);
 }

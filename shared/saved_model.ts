@@ -6,6 +6,7 @@ import { openPrompts } from "./data/prompts/open_prompts.ts";
 import type { Prompts } from "./data/prompts/prompts.ts";
 import { LockstepError } from "./errors.ts";
 import { findOnHub } from "./hub.ts";
+import type { OnProgress } from "./progress.ts";
 import {
   describePrompts,
   describeWeights,
@@ -34,8 +35,12 @@ export interface SavedModel {
  * Opens what `path` means: a run's folder or one of its checkpoints, as `openSavedRun` does; weights with a config.json
  * beside them; or a model of Hugging Face by its name, such as gpt2. Throws as `openSavedRun`, `openWeights` and `findOnHub`.
  */
-export async function openSavedModel(path: string, which?: CheckpointChoice): Promise<SavedModel> {
-  const found = await findForeign(path);
+export async function openSavedModel(
+  path: string,
+  which?: CheckpointChoice,
+  onProgress?: OnProgress,
+): Promise<SavedModel> {
+  const found = await findForeign(path, onProgress);
   if (found !== null) return await ofWeights(await openWeights(found), which);
   const { dir, config, checkpoint } = await openSavedRun(path, which);
   return {
@@ -48,18 +53,21 @@ export async function openSavedModel(path: string, which?: CheckpointChoice): Pr
 }
 
 /** The configuration of what {@link openSavedModel} opens, without reading its weights. Throws as it does. */
-export async function readModelConfig(path: string): Promise<RunConfig> {
-  const found = await findForeign(path);
+export async function readModelConfig(path: string, onProgress?: OnProgress): Promise<RunConfig> {
+  const found = await findForeign(path, onProgress);
   return found === null ? await readSavedConfig(path) : (await ofWeights(await openWeights(found))).config;
 }
 
 /** Where weights lie that are no run's; null for what can only be a run. */
-async function findForeign(path: string): Promise<string | null> {
+async function findForeign(path: string, onProgress?: OnProgress): Promise<string | null> {
   if (await isSavedRun(path)) return null;
-  return await holdsWeights(path) ? path : await findOnHub(path);
+  return await holdsWeights(path) ? path : await findOnHub(path, onProgress);
 }
 
-async function ofWeights({ path, model, folder }: Weights, which?: CheckpointChoice): Promise<SavedModel> {
+async function ofWeights(
+  { path, model, folder, data_dir }: Weights,
+  which?: CheckpointChoice,
+): Promise<SavedModel> {
   if (model === null || folder === null) {
     throw new LockstepError(
       "E_WEIGHTS",
@@ -74,15 +82,15 @@ async function ofWeights({ path, model, folder }: Weights, which?: CheckpointCho
   }
   const description = await describeWeights(folder, model.vocab_size);
   const { dataset = "text", sort, probe } = description ?? {};
-  const data = { dataset, ...(sort && { sort }), ...(probe && { probe }) };
+  const data = { dataset, data_dir, ...(sort && { sort }), ...(probe && { probe }) };
   return {
     run: null,
     config: parseRunConfig({ ...model, ...data, init_from: path }, { source: join(folder, "config.json") }),
     weights: path,
-    openPrompts: ({ data_dir, ...rest }) =>
-      data_dir === null
+    openPrompts: (config) =>
+      config.data_dir === data_dir
         ? openDescribedPrompts(description, model.vocab_size)
-        : openPrompts({ ...rest, data_dir }),
+        : openPrompts(config),
     describeTokens: () => Promise.resolve(description),
   };
 }

@@ -4,6 +4,7 @@ import { readHeader, readTensors, type Tensor } from "./checkpoint/safetensors.t
 import { CheckpointStore } from "./checkpoint/store.ts";
 import { modelKeys } from "./config/keys/model.ts";
 import type { RunConfig } from "./config/run_config.ts";
+import { weightsTokenizer } from "./data/tokenizers/weights_tokenizer.ts";
 import { LockstepError } from "./errors.ts";
 import { isTransposed, type ModelKeys, parameterNamed, readHfConfig } from "./hf_gpt2.ts";
 import { refusePickle } from "./pickle.ts";
@@ -23,6 +24,8 @@ export interface Weights {
   readonly model: (ModelKeys & Partial<Pick<RunConfig, "reflex">>) | null;
   /** The folder that holds config.json and perhaps a tokenizer; null where there is no config.json. */
   readonly folder: string | null;
+  /** What a `data_dir` must be for text to be read in the model's tokens; null where nothing there says so. */
+  readonly data_dir: string | null;
 }
 
 const FILE = "model.safetensors";
@@ -78,7 +81,7 @@ async function ofRun(
   const { n_layer, n_head, n_embd, block_size, vocab_size, bias, activation, attention, reflex } = config;
   const numbers = { n_layer, n_head, n_embd, block_size, vocab_size, bias };
   const model = config.model === null ? { ...numbers, activation, attention, reflex } : null;
-  return { path, files: [join(found.path, FILE)], model, folder: null };
+  return { path, files: [join(found.path, FILE)], model, folder: null, data_dir: config.data_dir };
 }
 
 async function describe(
@@ -86,10 +89,12 @@ async function describe(
   { files, folder }: { files: readonly string[]; folder: string },
 ): Promise<Weights> {
   const config = join(folder, CONFIG);
-  if (await kindOf(config) !== "file") return { path, files, model: null, folder: null };
+  if (await kindOf(config) !== "file") return { path, files, model: null, folder: null, data_dir: null };
   const value = await readJson(config);
   const isHf = typeof value === "object" && value !== null && "model_type" in value;
-  return { path, files, model: isHf ? readHfConfig(value, config) : readOwnConfig(value, config), folder };
+  const model = isHf ? readHfConfig(value, config) : readOwnConfig(value, config);
+  const data_dir = await weightsTokenizer(folder) === null ? null : folder;
+  return { path, files, model, folder, data_dir };
 }
 
 /** nanoGPT's `model_args`, as docs/from_nanogpt.py and `export --format=nanogpt` write them. */

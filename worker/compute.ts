@@ -1,5 +1,6 @@
 import type { RunConfig } from "../shared/config/run_config.ts";
 import type { Dataset, Split } from "../shared/data/datasets/dataset.ts";
+import { NO_DATASET } from "../shared/data/datasets/no_dataset.ts";
 import { openDataset } from "../shared/data/datasets/open_dataset.ts";
 import { LockstepError } from "../shared/errors.ts";
 import type { StepScalars } from "../shared/schedule.ts";
@@ -53,6 +54,8 @@ export interface LoadOptions {
    * this, only `download` does, which must be called before the arena's state is read.
    */
   readonly stateOnDemand?: boolean;
+  /** Whether it answers tasks and nothing else, so that the data need not be there. */
+  readonly tasksOnly?: boolean;
 }
 
 /** All that a member computes. {@link Compute} does it in this thread, ComputeClient in one of its own. */
@@ -105,8 +108,11 @@ export class Compute implements Computing {
 
   constructor(private readonly onPartial: OnPartial) {}
 
-  async load(config: RunConfig, { stateOnDemand = false }: LoadOptions = {}): Promise<ComputeInfo> {
-    const dataset = await openDataset(config);
+  async load(
+    config: RunConfig,
+    { stateOnDemand = false, tasksOnly = false }: LoadOptions = {},
+  ): Promise<ComputeInfo> {
+    const dataset = tasksOnly ? NO_DATASET : await openDataset(config);
     const replica = await Replica.create(config);
     this.#loaded = { replica, dataset, engines: [], stateOnDemand };
     const { model } = replica;

@@ -15,6 +15,8 @@ import {
 } from "../shared/protocol/messages.ts";
 import { piecesToAsk } from "../shared/protocol/snapshot_pieces.ts";
 import { newSessionId, Session } from "../shared/protocol/session.ts";
+import type { OnProgress } from "../shared/progress.ts";
+import { PIECE_BYTES } from "../shared/protocol/snapshot_pieces.ts";
 import { ReductionTree } from "../shared/reduction_tree.ts";
 import type { StepScalars } from "../shared/schedule.ts";
 import type { Collective, CollectiveStatus, Reduced } from "./collective/collective.ts";
@@ -59,6 +61,8 @@ export interface WorkerOptions {
   readonly clock?: Clock;
   /** The state as pieces; by default those of the computation's memory. */
   snapshot?(memory: ComputeMemory): SnapshotBytes;
+  /** Told of data and of a state that come from the run. */
+  readonly onProgress?: OnProgress;
   /** Told of every point that is reached, before anything goes on: for faults that are to happen just there. */
   reach?(point: WorkerPoint, step: number): void;
   /** What the run's configuration must be: see `askedHash`. */
@@ -340,7 +344,8 @@ class Member {
       const asked = parseRunConfig(given, { source: "the coordinator" });
       refuseOther(asked, this.options);
       const config = await this.#withData(asked, files);
-      const info = await computing.load(config, { stateOnDemand: true });
+      const tasksOnly = !trains && !config.eval_only;
+      const info = await computing.load(config, { stateOnDemand: true, tasksOnly });
       const memory = await computing.memory();
       const training = trains ? await computing.prepare({ scratchGradients }) : null;
       if (training !== null) await reducing.expose?.({ ...memory, partials: training.partials });
@@ -360,11 +365,17 @@ class Member {
   /** The configuration with the place of the data on this machine. */
   async #withData(config: RunConfig, files: Message<Order, "CONFIG">["files"]): Promise<RunConfig> {
     if (config.data_dir === null || files.length === 0) return config;
+    let done = 0;
+    const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
     const readPiece = (file: string, index: number) => {
       const waiting = Promise.withResolvers<Uint8Array>();
       this.#takeData = (part) => {
         if (part === null) waiting.reject(new Aborted());
-        else if (part.file === file && part.index === index) waiting.resolve(part.bytes);
+        else if (part.file === file && part.index === index) {
+          done += part.bytes.length;
+          this.options.onProgress?.({ what: "received data", done, total, isBytes: true });
+          waiting.resolve(part.bytes);
+        }
       };
       this.#send({ type: "DATA_GET", file, index });
       return waiting.promise;
@@ -458,6 +469,13 @@ class Member {
         received.add(piece.index);
         this.options.reach?.("pull", step);
         this.#pieces++;
+        const done = PIECE_BYTES * received.size;
+        this.options.onProgress?.({
+          what: "received state",
+          done,
+          total: PIECE_BYTES * count,
+          isBytes: true,
+        });
         if (received.size === count) resolve(true);
         else ask();
       };

@@ -1,8 +1,10 @@
 import { flattenValues } from "../../shared/config/key_values.ts";
 import { parseRunConfig } from "../../shared/config/parse_run_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import { questionsOf } from "../../shared/data/datasets/open_dataset.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { findOnHub } from "../../shared/hub.ts";
+import type { OnProgress } from "../../shared/progress.ts";
 import { holdsWeights, openWeights } from "../../shared/weights.ts";
 
 /** Words of `init_from` that name no weights. */
@@ -10,19 +12,20 @@ const NO_WEIGHTS: readonly string[] = ["scratch", "resume", "auto"];
 
 /**
  * The configuration of a run that starts from the weights that `init_from` names: their model, whatever a preset says, with
- * the path of those that were named as on Hugging Face. Keys that the command line sets (`given`) must agree with the weights,
+ * the path of those that were named as on Hugging Face; questions are read with their tokenizer. Keys that the command line sets (`given`) must agree with the weights,
  * but for `vocab_size`, which resizes the embedding, and a smaller `block_size`, which shortens the context.
  *
  * Throws E_CONFIG where they do not, E_WEIGHTS for weights that are not there or of a model that cannot be computed.
  */
 export async function adoptWeights(
   config: RunConfig,
-  { given }: { given: ReadonlySet<string> },
+  { given, onProgress }: { given: ReadonlySet<string>; onProgress?: OnProgress },
 ): Promise<{ config: RunConfig; notes: readonly string[] }> {
   if (NO_WEIGHTS.includes(config.init_from)) return { config, notes: [] };
-  const path = await weightsAt(config.init_from);
-  const started = { ...config, init_from: path };
-  const { model } = await openWeights(path);
+  const path = await weightsAt(config.init_from, onProgress);
+  const { model, data_dir } = await openWeights(path);
+  const reads = questionsOf(config.dataset) !== undefined && config.data_dir === null;
+  const started = { ...config, init_from: path, ...(reads && { data_dir }) };
   if (model === null || config.model !== null) return { config: started, notes: [] };
   const current = flattenValues(config, "the configuration");
   const differing = [...flattenValues(model, path)]
@@ -48,8 +51,8 @@ export async function adoptWeights(
   return { config: adopted, notes };
 }
 
-async function weightsAt(init_from: string): Promise<string> {
-  return await holdsWeights(init_from) ? init_from : await findOnHub(init_from) ?? init_from;
+async function weightsAt(init_from: string, onProgress?: OnProgress): Promise<string> {
+  return await holdsWeights(init_from) ? init_from : await findOnHub(init_from, onProgress) ?? init_from;
 }
 
 function text(value: unknown): string {

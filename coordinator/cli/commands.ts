@@ -71,6 +71,11 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: () => import("./serve.ts"),
   },
   {
+    name: "report",
+    summary: "Write what runs did into one HTML file that needs nothing else",
+    load: () => import("./report.ts"),
+  },
+  {
     name: "attach",
     summary: "Look at a run that goes on, and steer it, from a console",
     load: () => import("./attach.ts"),

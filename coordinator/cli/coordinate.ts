@@ -9,6 +9,7 @@ import { EXIT, LockstepError } from "../../shared/errors.ts";
 import { faultsOf } from "../../shared/faults.ts";
 import { disk } from "../../shared/files.ts";
 import { fileSink, Log } from "../../shared/log.ts";
+import { readValLosses } from "../../shared/metrics.ts";
 import { stepScalars } from "../../shared/schedule.ts";
 import { faultyDisk } from "../chaos/faulty_disk.ts";
 import { faultyServer } from "../chaos/faulty_server.ts";
@@ -156,6 +157,7 @@ export async function coordinate(
         await lines.open(group.position.step);
         return await accept(info, fingerprints.common);
       },
+      valLosses: () => readValLosses(dir.evals),
       observer: steering.observing(lines.noting(observer)),
     }).finally(() => attachment.close());
     calm();

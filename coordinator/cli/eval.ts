@@ -7,6 +7,7 @@ import { TASKS } from "../../shared/tasks/open_task.ts";
 import type { TaskResult } from "../evaluate_task.ts";
 import { defineCommand } from "./command.ts";
 import { evalRun, type EvaluatedRun } from "./eval_run.ts";
+import { openProgress } from "./progress.ts";
 import { describeTask } from "./train_console.ts";
 
 /** `eval RUN`: how well a trained run does its task. */
@@ -33,6 +34,7 @@ export const command = defineCommand({
     nproc_per_node: launchKeys.nproc_per_node,
     json: truth().default(false).register(about, { help: "Print one JSON line" }),
     verbose: systemKeys.verbose,
+    quiet: systemKeys.quiet,
   },
   example: "lockstep eval out/sort-demo --tasks=sort --nproc-per-node=2 --json",
   async run({ options, words }) {
@@ -43,7 +45,8 @@ export const command = defineCommand({
         `Cannot evaluate: one run's folder is required, given ${words.length}`,
       );
     }
-    const { tasks, checkpoint, json, data_dir, task_data, ...overrides } = options;
+    const { tasks, checkpoint, json, data_dir, task_data, quiet: _, ...overrides } = options;
+    using bar = openProgress(options);
     const evaluated = await evalRun({
       run,
       checkpoint: parseCheckpoint(checkpoint),
@@ -53,7 +56,9 @@ export const command = defineCommand({
         ...(data_dir === null ? {} : { data_dir }),
         ...(task_data === null ? {} : { task_data }),
       },
-      onWarning: (sentence) => console.error(`warning ${sentence}`),
+      onProgress: (done, total) => bar.update({ what: "evaluated", done, total }),
+      onTransfer: bar.update,
+      onWarning: (sentence) => bar.above(() => console.error(`warning ${sentence}`)),
     });
     console.log(json ? JSON.stringify(asJson(evaluated)) : evaluated.results.map(describeTask).join("\n"));
     return 0;

@@ -7,11 +7,12 @@ import { evaluationKeys } from "../../shared/config/keys/run.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { openEvals } from "../../shared/metrics.ts";
-import { evaluateTask, figuresOf, taskOf, type TaskResult } from "../evaluate_task.ts";
+import { evaluateTask, figuresOf, openEvaluation, taskOf, type TaskResult } from "../evaluate_task.ts";
 import { Group } from "../group.ts";
 import { openSavedModel } from "../../shared/saved_model.ts";
 import type { CheckpointChoice } from "../../shared/saved_run.ts";
-import { openTask, TASKS } from "../../shared/tasks/open_task.ts";
+import type { OnProgress } from "../../shared/progress.ts";
+import { TASKS } from "../../shared/tasks/open_task.ts";
 import type { Task } from "../../shared/tasks/task.ts";
 import { readSnapshot } from "../checkpoints.ts";
 import { chooseWorkers } from "./choose_workers.ts";
@@ -30,7 +31,10 @@ export interface EvalRunOptions {
       "eval_items" | "data_dir" | "task_data" | "engine" | "device" | "nproc_per_node" | "verbose"
     >
   >;
+  /** Told of the batches of each task. */
   onProgress?(done: number, of: number): void;
+  /** Told of weights that are fetched. */
+  readonly onTransfer?: OnProgress;
   onWarning?(sentence: string): void;
 }
 
@@ -43,12 +47,13 @@ export interface EvaluatedRun {
 /** Has workers evaluate tasks with a run's weights, and notes the figures in its eval.jsonl; or with weights that are no run's. */
 export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   const { run, checkpoint, overrides = {}, onProgress, onWarning } = options;
-  const saved = await openSavedModel(run, checkpoint);
+  const saved = await openSavedModel(run, checkpoint, options.onTransfer);
   for (const warning of saved.run?.checkpoint.warnings ?? []) onWarning?.(warning);
   // Weights that are no run's are read by the members themselves, as at the start of a run.
   const snapshot = saved.run === null ? null : await readSnapshot(saved.run.checkpoint);
   const asked = evaluationConfig(saved.config, overrides);
-  const names = await fittingTasks(asked, { names: options.tasks, onWarning });
+  using opened = new DisposableStack();
+  const tasks = await fittingTasks(asked, { names: options.tasks, opened, onWarning });
   const engine = await chooseEngine(asked);
   const config = { ...asked, engine: engine.name, device: engine.device };
   // Batches are dealt one by one: micro-batches set no limit.
@@ -74,8 +79,8 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   try {
     await group.form();
     const results: TaskResult[] = [];
-    for (const [evaluation, name] of names.entries()) {
-      results.push(await evaluateTask({ name, group, config, evaluation, onProgress }));
+    for (const [evaluation, task] of tasks.entries()) {
+      results.push(await evaluateTask({ task, group, config, evaluation, onProgress }));
     }
     group.drain();
     await crew.finish();
@@ -89,29 +94,37 @@ export async function evalRun(options: EvalRunOptions): Promise<EvaluatedRun> {
   }
 }
 
-/** A run's configuration for an evaluation; that it has none at its end says nothing about this one. */
+/** A run's configuration for an evaluation by tasks; that the run has none at its end says nothing about this one. */
 function evaluationConfig(saved: RunConfig, overrides: NonNullable<EvalRunOptions["overrides"]>): RunConfig {
   const config = { ...saved, ...overrides, ...overrideEngine(saved, overrides) };
-  return { ...config, eval_items: config.eval_items || evaluationKeys.eval_items.parse(undefined) };
+  return {
+    ...config,
+    eval_only: false,
+    eval_items: config.eval_items || evaluationKeys.eval_items.parse(undefined),
+  };
 }
 
 /**
- * The tasks that are asked for, before anything is computed: none is the run's own, `fitting` all that fit the model. Throws
- * E_TASK for one that does not, E_USAGE for a name that is none.
+ * Opens the tasks that are asked for, before anything is computed: none is the run's own, `fitting` all that fit the model.
+ * `opened` closes them. Throws E_TASK for one that does not fit, E_USAGE for a name that is none.
  */
 async function fittingTasks(
   config: RunConfig,
-  { names, onWarning }: { names: readonly string[]; onWarning: EvalRunOptions["onWarning"] },
-): Promise<readonly string[]> {
-  if (names.length === 0) return [taskOf(config)];
+  { names, opened, onWarning }: {
+    names: readonly string[];
+    opened: DisposableStack;
+    onWarning: EvalRunOptions["onWarning"];
+  },
+): Promise<Task[]> {
   const takesAny = names.length === 1 && names[0] === FITTING;
-  const fitting: string[] = [];
-  for (const name of takesAny ? TASKS : names) {
+  const asked = names.length === 0 ? [taskOf(config)] : names;
+  const fitting: Task[] = [];
+  for (const name of takesAny ? TASKS : asked) {
     try {
-      const task = await openTask(name, config);
-      task.close();
+      const task = await openEvaluation(name, config);
+      opened.defer(() => task.close());
       refuseTooLarge(task, config);
-      fitting.push(name);
+      fitting.push(task);
     } catch (error) {
       const isMissing = error instanceof LockstepError &&
         ["E_TASK", "E_DATA", "E_CONFIG"].includes(error.code);

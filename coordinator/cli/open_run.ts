@@ -18,6 +18,7 @@ import { LockstepError } from "../../shared/errors.ts";
 import { writeFileAtomic } from "../../shared/files.ts";
 import { gitRevision } from "../../shared/git_revision.ts";
 import { canonicalHash } from "../../shared/hash.ts";
+import { describeMachine } from "../../shared/machine.ts";
 import { SOURCES } from "../../shared/own_process.ts";
 import { createRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
 import type { Asked } from "../../worker/engines/decide_engine.ts";
@@ -77,6 +78,7 @@ async function startRun(config: RunConfig, { preset }: OpenRunOptions): Promise<
         created: new Date().toISOString(),
         versions: { lockstep: project.version, deno: Deno.version.deno, ...packageVersions() },
         git_revision: await gitRevision(SOURCES),
+        machine: describeMachine(),
         fingerprint,
         numerics: numericsOfRun(config, info),
       });

@@ -1,4 +1,5 @@
 import { LockstepError } from "../../shared/errors.ts";
+import { showsProgress } from "./progress.ts";
 
 export interface PipInstall {
   /** What is set up, as a refusal names it. */
@@ -7,14 +8,17 @@ export interface PipInstall {
   readonly folder: string;
   /** `name==version`; what they depend on is not fetched. */
   readonly packages: readonly string[];
+  readonly quiet?: boolean;
 }
 
 /**
  * Unpacks PyPI's packages into a folder with pip, of the interpreter in PYTHON, else python3. No Python is needed after
  * that. Throws E_ENGINE where pip is not there or fails.
  */
-export async function pipInstall({ what, folder, packages }: PipInstall): Promise<void> {
-  const options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade", "--target", folder];
+export async function pipInstall({ what, folder, packages, quiet }: PipInstall): Promise<void> {
+  // On a terminal pip draws its own bars.
+  const silence = showsProgress({ stream: "stdout", quiet }) ? [] : ["--quiet"];
+  const options = [...silence, "--disable-pip-version-check", "--no-deps", "--upgrade", "--target", folder];
   const python = Deno.env.get("PYTHON") ?? "python3";
   await runSetup(what, [python, "-m", "pip", "install", ...options, ...packages]);
 }

@@ -1,8 +1,11 @@
 import { dataKeys } from "../../shared/config/keys/data.ts";
+import { systemKeys } from "../../shared/config/keys/system.ts";
 import { about, truth } from "../../shared/config/kinds.ts";
-import { type Prepared, type PrepareProgress, prepareText } from "../../shared/data/prepare.ts";
+import { type Prepared, prepareText } from "../../shared/data/prepare.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import { defineCommand } from "./command.ts";
+import { describePreparation } from "./prepare_progress.ts";
+import { openProgress } from "./progress.ts";
 
 /** `prepare`: turns a text into nanoGPT's train.bin and val.bin with a meta.json. */
 export const command = defineCommand({
@@ -16,6 +19,7 @@ export const command = defineCommand({
     force: truth().default(false).register(about, {
       help: "Whether to prepare again what is prepared already, and fetch a URL again",
     }),
+    quiet: systemKeys.quiet,
   },
   example: "lockstep prepare input.txt --tokenizer=gpt2 --data_dir=data/input",
   async run({ options, words }) {
@@ -26,7 +30,8 @@ export const command = defineCommand({
         `Cannot prepare several texts at once: put ${words.join(", ")} in one folder`,
       );
     }
-    const prepared = await prepareText({ ...options, data }, progressLine());
+    using bar = openProgress(options);
+    const prepared = await prepareText({ ...options, data }, (at) => bar.update(describePreparation(at)));
     console.log(describe(prepared));
     return 0;
   },
@@ -39,18 +44,4 @@ function describe({ dataDir, meta, upToDate }: Prepared): string {
     count(train.tokens)
   } tokens for training ` +
     `and ${count(val.tokens)} for validation, tokenizer ${tokenizer}, vocabulary ${count(vocab_size)}`;
-}
-
-/** On a terminal, one line of standard error that tells how far it is; elsewhere nothing. */
-function progressLine(): (progress: PrepareProgress) => void {
-  if (!Deno.stderr.isTerminal()) return () => {};
-  let shown = "";
-  return ({ phase, doneBytes, totalBytes }) => {
-    const line = `\r${phase} ${Math.floor(100 * doneBytes / totalBytes)} %\x1b[K${
-      doneBytes >= totalBytes ? "\r\x1b[K" : ""
-    }`;
-    if (line === shown) return;
-    shown = line;
-    Deno.stderr.writeSync(new TextEncoder().encode(line));
-  };
 }

@@ -1,6 +1,7 @@
 import { readOverrides } from "../../shared/config/overrides.ts";
 import { type ResolvedConfig, resolveRunConfig } from "../../shared/config/resolve_run_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
+import type { OnProgress } from "../../shared/progress.ts";
 import { clearFalseStart, findRunDir, openRunDir, type RunDir } from "../../shared/run_dir.ts";
 import { adoptWeights } from "./adopt_weights.ts";
 import { type Environment, type Launch, readLaunch } from "../launch/environment.ts";
@@ -17,6 +18,8 @@ export interface ResolveTrainOptions {
   readonly onlyLooks?: boolean;
   /** This process's environment unless a test gives another. */
   readonly environment?: Environment;
+  /** Told of weights that are fetched. */
+  readonly onProgress?: OnProgress;
 }
 
 /**
@@ -27,7 +30,8 @@ export interface ResolveTrainOptions {
  */
 export async function resolveTrainConfig(
   words: readonly string[],
-  { otherNames = [], onlyLooks = false, environment = Deno.env.toObject() }: ResolveTrainOptions = {},
+  { otherNames = [], onlyLooks = false, environment = Deno.env.toObject(), onProgress }: ResolveTrainOptions =
+    {},
 ): Promise<TrainConfig> {
   const first = await resolveRunConfig(words, { otherNames });
   const { preset } = first;
@@ -38,7 +42,7 @@ export async function resolveTrainConfig(
   const run = await runToResume(config, { preset, restarts, onlyLooks });
   if (run === null) {
     const init_from = config.init_from === "auto" ? "scratch" : config.init_from;
-    const adopted = await adoptWeights({ ...config, init_from }, first);
+    const adopted = await adoptWeights({ ...config, init_from }, { given: first.given, onProgress });
     return { ...first, config: adopted.config, notes: [...first.notes, ...adopted.notes], launcher };
   }
   const { overrides } = readOverrides(words, otherNames);

@@ -61,8 +61,9 @@ export class RunLines implements Disposable {
         observer.step?.(line);
       },
       estimate: (estimate) => {
-        const { step, train, val } = estimate;
-        this.#noteEvaluation({ step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
+        const { step, train, val, asked } = estimate;
+        const metrics = { train_loss: train, val_loss: val };
+        this.#noteEvaluation({ step, task: "estimate", ...(asked ? { asked } : {}), metrics });
         observer.estimate?.(estimate);
       },
       sampled: (samples) => {

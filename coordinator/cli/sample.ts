@@ -9,6 +9,7 @@ import { loadCheckpoint } from "../../worker/load_checkpoint.ts";
 import type { LoadedCheckpoint } from "../../worker/loaded_checkpoint.ts";
 import { requestKinds, type TextRequest, textRequest, USUAL } from "../../worker/text_request.ts";
 import { defineCommand } from "./command.ts";
+import { openProgress } from "./progress.ts";
 import { rerunFor } from "./engine_process.ts";
 
 /** Stands after each sample, as in nanoGPT. */
@@ -76,7 +77,8 @@ export const command = defineCommand({
         `Cannot sample as the folder of one run is required, such as out/sort-demo: given are ${words.length}`,
       );
     }
-    const { name, device } = await chooseEngine(overrideEngine(await readModelConfig(path), {
+    using bar = openProgress();
+    const { name, device } = await chooseEngine(overrideEngine(await readModelConfig(path, bar.update), {
       engine: options.engine ?? undefined,
       device: options.device ?? undefined,
     }));

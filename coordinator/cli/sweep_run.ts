@@ -1,5 +1,4 @@
 /** One run of a sweep: trains it in a process of its own, measures it in another, and keeps its result. */
-import { cpus } from "node:os";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { readManifest } from "../../shared/checkpoint/manifest.ts";
@@ -7,12 +6,14 @@ import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import { EXIT } from "../../shared/errors.ts";
 import { makeFolder } from "../../shared/files.ts";
 import { canonicalHash } from "../../shared/hash.ts";
+import { describeMachine } from "../../shared/machine.ts";
 import { runDirAt } from "../../shared/run_dir.ts";
 import { sendSignal } from "../../shared/send_signal.ts";
+import { evaluatesBest } from "../evaluate_task.ts";
 import { readCurve } from "../sweep/run_curve.ts";
 import { identityOf } from "../sweep/run_identity.ts";
 import { type RunResult, type TaskMetrics, taskMetricsSchema, writeResult } from "../sweep/run_result.ts";
-import { readRunState, type RunState } from "../sweep/run_state.ts";
+import { isFinished, readRunState, type RunState } from "../sweep/run_state.ts";
 import { trainingSeconds } from "../sweep/training_time.ts";
 import type { PlannedRun } from "./sweep_plan.ts";
 import { startProcess, type SweepProcessEnd } from "./sweep_process.ts";
@@ -107,6 +108,7 @@ class Stages {
       ...["eval", folder, `--tasks=${tasks.join(",")}`, "--json", `--eval_items=${config.eval_items}`],
       ...[`--engine=${config.engine}`, `--device=${config.device}`],
       `--nproc_per_node=${config.nproc_per_node}`,
+      ...(evaluatesBest(config) ? ["--checkpoint=best"] : []),
       ...(config.task_data === null ? [] : [`--task_data=${config.task_data}`]),
     ];
     const { code, lastWords } = await this.#runs(words, {
@@ -165,7 +167,7 @@ async function resultOf(run: PlannedRun, tasks: TaskMetrics): Promise<RunResult>
   return {
     format: 1,
     ...{ sweep, variant: variant.name, seed },
-    status: steps >= config.max_iters ? "finished" : "stopped",
+    status: await isFinished(config, { step: steps, folder }) ? "finished" : "stopped",
     config_hash: canonicalHash(identity),
     config: identity,
     parameters: cost.parameters,
@@ -186,9 +188,4 @@ async function resultOf(run: PlannedRun, tasks: TaskMetrics): Promise<RunResult>
     machine: describeMachine(),
     date: new Date().toISOString(),
   };
-}
-
-function describeMachine(): string {
-  const cores = cpus();
-  return `${cores.length} × ${cores.at(0)?.model.trim() ?? "unknown"}, ${Deno.build.os} ${Deno.build.arch}`;
 }

@@ -9,6 +9,7 @@ import type { RunConfig } from "../../shared/config/run_config.ts";
 import { type Interrupt, interruptible } from "./interrupt.ts";
 import { roleOf } from "../launch/role.ts";
 import { runNodeAgent } from "./node_agent.ts";
+import { openProgress } from "./progress.ts";
 import { requeueJob } from "./requeue_job.ts";
 import { RunPage } from "./run_page.ts";
 import { describeTask, trainConsole } from "./train_console.ts";
@@ -32,9 +33,11 @@ export const command = defineCommand({
   config: ["data", "model", "optimizer", "run", "evaluation", "system", "launch"],
   example: "lockstep train shakespeare-char --data=input.txt --max_iters=2000",
   async run({ options, words }) {
+    using bar = openProgress({ stream: "stdout" });
     const { config, preset, notes, launcher } = await resolveTrainConfig(words, {
       otherNames,
       onlyLooks: options.dry_run,
+      onProgress: bar.update,
     });
     for (const note of notes) console.error(`note ${note}`);
     if (options.dry_run) {

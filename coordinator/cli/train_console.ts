@@ -1,12 +1,12 @@
-import process from "node:process";
-import { SingleBar } from "cli-progress";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { Metric } from "../../shared/tasks/task.ts";
 import type { TaskResult } from "../evaluate_task.ts";
+import { describePreparation } from "./prepare_progress.ts";
+import { openProgress } from "./progress.ts";
 import type { RunPlan, TrainObserver } from "./train_observer.ts";
 
-/** How a run is shown to a person: a progress bar on a terminal, plain lines elsewhere, little with --quiet. */
+/** How a run is shown to a person: a bar on a terminal, nanoGPT's lines elsewhere, little with --quiet. */
 export interface TrainConsole extends TrainObserver {
   /** Takes the bar away. */
   end(): void;
@@ -16,46 +16,49 @@ export interface TrainConsole extends TrainObserver {
 
 /** Shows a run on standard output. */
 export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): TrainConsole {
-  const bar = !quiet && Deno.stdout.isTerminal() ? progressBar() : null;
+  const bar = openProgress({ quiet, stream: "stdout" });
   const print = (line: string) => {
-    if (quiet) return;
-    if (bar === null) console.log(line);
-    else bar.print(line);
+    if (!quiet) bar.above(() => console.log(line));
   };
   let logInterval = log_interval;
+  const warn = (sentence: string) => bar.above(() => console.error(`warning ${sentence}`));
   let first = 0;
   let stepsMs = 0; // of all steps so far; estimates and checkpoints between them are not in it
   let runDir = "";
   let saved = false;
+  let done = 0;
   return {
     plan(plan) {
-      first = plan.step;
+      first = done = plan.step;
       runDir = plan.runDir;
       saved = plan.step > 0;
       print(describePlan(plan));
     },
-    preparing({ phase, doneBytes, totalBytes }) {
-      if (doneBytes >= totalBytes) {
-        print(
-          `${phase === "collect" ? "read" : "encoded"} ${totalBytes.toLocaleString("en-US")} bytes of text`,
-        );
+    preparing(progress) {
+      const { phase, doneBytes, totalBytes } = progress;
+      bar.update(describePreparation(progress));
+      if (phase !== "fetch" && doneBytes >= totalBytes) {
+        const done = phase === "collect" ? "read" : "encoded";
+        print(`${done} ${totalBytes.toLocaleString("en-US")} bytes of text`);
       }
     },
-    warn: (sentence) => console.error(`warning ${sentence}`),
+    warn,
     logInterval: (steps) => logInterval = steps,
     page: (url) => print(`page: ${url}`),
     ready({ size, flopsPerToken }) {
       print(`${size.toLocaleString("en-US")} parameters, ${(flopsPerToken / 1e6).toFixed(1)} MFLOP a token`);
-      bar?.start(max_iters, first);
     },
     step(line) {
+      done = line.step + 1;
       stepsMs += line.dt_ms ?? 0;
-      const left = (max_iters - line.step - 1) * stepsMs / (line.step + 1 - first) / 1000;
-      bar?.update(line, left);
-      if (bar === null && (line.step % logInterval === 0 || line.step === max_iters - 1)) {
-        print(describeStep(line, left));
+      if (bar.isShown) {
+        const left = (max_iters - done) * stepsMs / (done - first) / 1000;
+        bar.update({ what: "iter", done, total: max_iters, note: describeSpeed(line, left) });
+      } else if (line.step % logInterval === 0 || line.step === max_iters - 1) {
+        print(describeStep(line));
       }
     },
+    evaluating: ({ done, of }) => bar.update({ what: "evaluated", done, total: of }),
     estimate({ step, train, val }) {
       print(`step ${step}: train loss ${train.toFixed(4)}, val loss ${val.toFixed(4)}`);
     },
@@ -63,10 +66,19 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
       saved = true;
       print(`saved ${path}`);
     },
-    held: (error) =>
-      console.error(`warning ${error.code}: ${error.message}; the step waits until there is room`),
-    checkpointFailed: (error) => console.error(`warning ${error.code}: ${error.message}; training goes on`),
-    end: () => bar?.stop(),
+    stopsEarly({ waited, best }) {
+      print(
+        `stops early: of ${waited} estimates none had a val loss below ${
+          best?.loss.toFixed(4)
+        }, that of step ${best?.step}`,
+      );
+    },
+    evaluated({ step }) {
+      if (step !== done) print(`evaluated step ${step}, whose val loss is the lowest`);
+    },
+    held: (error) => warn(`${error.code}: ${error.message}; the step waits until there is room`),
+    checkpointFailed: (error) => warn(`${error.code}: ${error.message}; training goes on`),
+    end: () => bar[Symbol.dispose](),
     resumable: () => saved ? runDir : null,
   };
 }
@@ -83,49 +95,22 @@ function describePlan(
   return hardware === null ? plan : `${plan}\n${device}: ${hardware}`;
 }
 
-/** nanoGPT's log line, with tokens/s and time left. */
-function describeStep({ step, loss, dt_ms, tokens_per_sec }: MetricsLine, secondsLeft: number): string {
-  return `iter ${step}: loss ${(loss ?? NaN).toFixed(4)}, time ${(dt_ms ?? NaN).toFixed(2)}ms, ${
-    Math.round(tokens_per_sec ?? 0)
-  } tokens/s, ${duration(secondsLeft)} left`;
+/** nanoGPT's log line; where no peak is known, its -100.00% for "not known". */
+export function describeStep({ step, loss, dt_ms, mfu }: MetricsLine): string {
+  const time = `${(dt_ms ?? NaN).toFixed(2)}ms`;
+  return `iter ${step}: loss ${(loss ?? NaN).toFixed(4)}, time ${time}, mfu ${
+    (100 * (mfu ?? -1)).toFixed(2)
+  }%`;
+}
+
+function describeSpeed({ loss, tokens_per_sec }: MetricsLine, secondsLeft: number): string {
+  const speed = `${Math.round(tokens_per_sec ?? 0)} tokens/s`;
+  return `loss ${(loss ?? NaN).toFixed(4)}  ${speed}  ${duration(secondsLeft)} left`;
 }
 
 function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   return whole < 60 ? `${whole}s` : `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, "0")}s`;
-}
-
-function progressBar() {
-  const bar = new SingleBar({
-    format: "{bar} iter {value}/{total}  loss {loss}  {speed} tokens/s  {left} left",
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    barsize: 30,
-    hideCursor: true,
-    stream: process.stdout,
-  });
-  let running = false;
-  return {
-    start(total: number, value: number) {
-      bar.start(total, value, { loss: "–", speed: "–", left: "–" });
-      running = true;
-    },
-    update({ step, loss, tokens_per_sec }: MetricsLine, left: number) {
-      bar.update(step + 1, {
-        loss: (loss ?? NaN).toFixed(4),
-        speed: Math.round(tokens_per_sec ?? 0),
-        left: duration(left),
-      });
-    },
-    /** A line above the bar. */
-    print(line: string) {
-      console.log(running ? `\r\x1b[K${line}` : line);
-    },
-    stop() {
-      if (running) bar.stop();
-      running = false;
-    },
-  };
 }
 
 /** A task's figures as a table: metric, value, 95 % interval, chance, n. */

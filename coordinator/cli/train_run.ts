@@ -8,9 +8,11 @@ import { LockstepError } from "../../shared/errors.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
 import type { RunResult } from "../coordinator.ts";
 import { TimeLimit } from "../time_limit.ts";
+import { evaluatesBest } from "../evaluate_task.ts";
 import { chooseWorkers } from "./choose_workers.ts";
 import type { TrainObserver } from "./train_observer.ts";
 import { coordinate } from "./coordinate.ts";
+import { evaluateBest } from "./evaluate_best.ts";
 import { askedEngine, openRun } from "./open_run.ts";
 
 export interface TrainRunOptions {
@@ -53,7 +55,11 @@ export async function trainRun(
   try {
     const chosen = { ...config, engine: engine.name, device: engine.device };
     const result = await coordinate(opened, { config: chosen, workers, observer, signal, limit });
-    return { ...result, runDir: opened.dir.path, config };
+    const isDue = evaluatesBest(config) && config.eval_items > 0 && !result.stopped;
+    const task = isDue
+      ? await evaluateBest(opened.dir, { config: chosen, workers: workers.count, observer, signal, limit })
+      : result.task;
+    return { ...result, task, runDir: opened.dir.path, config };
   } catch (error) {
     await opened.abandon();
     throw error;

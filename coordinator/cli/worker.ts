@@ -16,6 +16,7 @@ import { holdLock } from "../../shared/process_lock.ts";
 import { createIpcDirectory } from "../../shared/zmq/ipc_directory.ts";
 import { rendezvousEndpoint } from "../launch/rendezvous.ts";
 import { defineCommand } from "./command.ts";
+import { openProgress } from "./progress.ts";
 import { ParentPipe } from "./parent_pipe.ts";
 
 /** `worker`: one member of a run, started by its coordinator or by hand. */
@@ -89,6 +90,7 @@ export const command = defineCommand({
     const faults = faultsOf(id);
     const reducing = new CollectiveClient();
     const computing = new ComputeClient((node, byteOffset) => reducing.announce(node, byteOffset));
+    using bar = openProgress({ quiet: isOwn });
     const channel = await openControlClient(endpoint, { id, keys, insecure });
     try {
       const { stopped } = await runWorker(channel, {
@@ -103,6 +105,7 @@ export const command = defineCommand({
         endpoint: data_endpoint ?? directory?.endpoint("data") ?? null,
         patienceMs: patience === null ? undefined : 1_000 * patience,
         configHash: options.config_hash ?? undefined,
+        onProgress: bar.update,
         reach: faults === undefined ? undefined : (point, step) => faults.reach(point, step),
       });
       if (stopped) {

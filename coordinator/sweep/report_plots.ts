@@ -103,7 +103,7 @@ function groupChart(sweep: string, groups: readonly ComparedMetric[]): Chart {
     }),
   }));
   return {
-    title: `${sweep}: ${titleOf(groups[0])}, mean with its 95 % interval`,
+    title: `${sweep}: ${titleOf(groups[0])} by group, mean with its 95 % interval`,
     xLabel: "group of items",
     yLabel: unitOf(groups[0]),
     words: groups.map(({ group }) => group ?? ""),

@@ -4,7 +4,9 @@ import { CheckpointStore } from "../../shared/checkpoint/store.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { isThere } from "../../shared/files.ts";
 import { runDirAt } from "../../shared/run_dir.ts";
+import { readValLosses } from "../../shared/metrics.ts";
 import { isSavedRun, readSavedConfig } from "../../shared/saved_run.ts";
+import { earlyStopping } from "../early_stopping.ts";
 import { differencesBetween, identityOf } from "./run_identity.ts";
 import { readResult, type RunResult } from "./run_result.ts";
 import { trainingSeconds } from "./training_time.ts";
@@ -55,16 +57,27 @@ export async function readRunState(wanted: WantedRun): Promise<RunState> {
   if (step === undefined) return { kind: "new", leftover: true };
   const seconds = await trainingSeconds(folder);
   const isOver = budgetMs !== null && 1_000 * seconds >= budgetMs;
-  return step >= config.max_iters || isOver
+  return isOver || await isFinished(config, { step, folder })
     ? { kind: "trained", step }
     : { kind: "resumable", step, seconds };
+}
+
+/** Whether all steps are made, or those after which it stops early. */
+export async function isFinished(
+  { max_iters, early_stopping_patience, early_stopping_threshold }: RunConfig,
+  { step, folder }: { step: number; folder: string },
+): Promise<boolean> {
+  if (step >= max_iters || early_stopping_patience === null) return step >= max_iters;
+  const losses = await readValLosses(runDirAt(folder).evals);
+  const rule = { patience: early_stopping_patience, threshold: early_stopping_threshold };
+  return losses.has(step) && earlyStopping(losses, rule).stops;
 }
 
 /** Whether a result has what is asked for: all steps or the whole budget, and all tasks. */
 function isAnswered({ config, tasks, budgetMs }: WantedRun, result: RunResult): boolean {
   const { status, steps, budget_seconds, eval_items } = result;
   const isTrained = status === "finished"
-    ? steps >= config.max_iters
+    ? steps >= config.max_iters || config.early_stopping_patience !== null
     : budget_seconds !== null && budgetMs !== null && budgetMs <= 1_000 * budget_seconds;
   const isMeasured = config.eval_items === 0 ||
     (eval_items === config.eval_items && tasks.every((task) => Object.hasOwn(result.tasks, task)));

@@ -36,6 +36,8 @@ const manifestSchema = z.strictObject({
   /** Of lockstep, deno and the packages that compute, by name. */
   versions: z.record(z.string(), z.string()),
   git_revision: z.string().nullable(),
+  /** Of its coordinator, in words; null for runs of before it was kept. */
+  machine: z.string().nullable().default(null),
   /** What the run's own program gives for a fixed input, where it was computed so far; null before the first step. */
   fingerprint: hash.nullable().default(null),
   /** Those of the last start. */
@@ -52,11 +54,18 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 /** The manifest of a run that starts. */
 export function createManifest(
-  { fingerprint = null, ...fields }:
-    & Omit<Manifest, "format" | "changes" | "config_hash" | "fingerprint">
-    & { fingerprint?: string | null },
+  { fingerprint = null, machine = null, ...fields }:
+    & Omit<Manifest, "format" | "changes" | "config_hash" | "fingerprint" | "machine">
+    & { fingerprint?: string | null; machine?: string | null },
 ): Manifest {
-  return { format: 1, ...fields, fingerprint, changes: [], config_hash: canonicalHash(fields.numerics) };
+  return {
+    format: 1,
+    ...fields,
+    machine,
+    fingerprint,
+    changes: [],
+    config_hash: canonicalHash(fields.numerics),
+  };
 }
 
 /** The manifest of a run that goes on from `step` with `numerics`; what was computed beyond that step is computed anew. */

@@ -3,7 +3,10 @@ import { LockstepError } from "../errors.ts";
 import { sha256File } from "../hash.ts";
 import { DATA_FILES } from "./data_meta.ts";
 
-/** A file of prepared text. */
+/** What may lie in a run's data_dir: a prepared text, or weights whose tokenizer reads the run's questions. */
+const FILES: readonly string[] = [...Object.values(DATA_FILES), "config.json", "vocab.json"];
+
+/** A file of a run's data. */
 export interface DataFile {
   readonly name: string;
   readonly bytes: number;
@@ -11,10 +14,10 @@ export interface DataFile {
   readonly sha256: string;
 }
 
-/** The files of a folder of prepared text, as far as they are there. */
+/** The files of a run's data_dir, as far as they are there. */
 export async function listDataFiles(dataDir: string): Promise<DataFile[]> {
   const files: DataFile[] = [];
-  for (const name of Object.values(DATA_FILES)) {
+  for (const name of FILES) {
     const path = join(dataDir, name);
     const bytes = await sizeOf(path);
     if (bytes !== null) files.push({ name, bytes, sha256: await sha256File(path) });
@@ -30,7 +33,7 @@ export async function readDataPiece(
   dataDir: string,
   { file, index }: { file: string; index: number },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (!Object.values<string>(DATA_FILES).includes(file)) {
+  if (!FILES.includes(file)) {
     throw new LockstepError("E_PATH", `Cannot give ${file}: it is no file of the run's data`);
   }
   using from = await Deno.open(join(dataDir, file));

@@ -29,12 +29,11 @@ export interface PrepareOptions {
   readonly force?: boolean;
 }
 
-/** How far it is, for a progress bar: "collect" reads the characters, "encode" writes the tokens. */
-export interface PrepareProgress {
-  readonly phase: "collect" | "encode";
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-}
+/** How far it is, for a progress bar: "fetch" downloads, "collect" reads the characters, "encode" writes the tokens. */
+export type PrepareProgress =
+  | { readonly phase: "collect" | "encode"; readonly doneBytes: number; readonly totalBytes: number }
+  /** Null where the server does not say. */
+  | { readonly phase: "fetch"; readonly doneBytes: number; readonly totalBytes: number | null };
 
 /** What was made, or was there already. */
 export interface Prepared {
@@ -78,7 +77,10 @@ export async function prepareText(
       return { dataDir, meta: before, upToDate: true };
     }
   }
-  const source = await openSource(options.data);
+  const source = await openSource(
+    options.data,
+    (doneBytes, totalBytes) => onProgress({ phase: "fetch", doneBytes, totalBytes }),
+  );
   try {
     const hash = await source.hash();
     const sameText = before !== null && !options.force && before.source.sha256 === hash;
@@ -175,7 +177,7 @@ async function chooseTokenizer(work: Work): Promise<Tokenizer> {
 /** All of a source's text, in pieces, with separators between the documents. */
 async function* texts(
   { source, asks, onProgress }: Work,
-  phase: PrepareProgress["phase"],
+  phase: "collect" | "encode",
 ): AsyncGenerator<string> {
   let doneBytes = 0;
   const onBytes = (count: number) => {

@@ -4,7 +4,7 @@ import { sha256, sha256File } from "../hash.ts";
 import { isPickleName, refusePickle } from "../pickle.ts";
 import { DATA_FILES } from "./data_meta.ts";
 import { type Piece, readDocuments, type ReadOptions, TEXT_ENDINGS } from "./documents.ts";
-import { download } from "./download.ts";
+import { download, type OnBytes } from "./download.ts";
 
 /** Text to prepare, wherever it comes from. */
 export interface TextSource {
@@ -28,12 +28,12 @@ export function isUrl(data: string): boolean {
 }
 
 /**
- * Opens a text: a file, a folder, a URL, or the built-in novel for null. Throws E_PICKLE for pickles, and E_DATA where
+ * Opens a text: a file, a folder, a URL, which is fetched, or the built-in novel for null. Throws E_PICKLE for pickles, and E_DATA where
  * nothing can be read.
  */
-export async function openSource(data: string | null): Promise<TextSource> {
+export async function openSource(data: string | null, onBytes?: OnBytes): Promise<TextSource> {
   if (data === null) return openNovel();
-  if (isUrl(data)) return await openUrl(data);
+  if (isUrl(data)) return await openUrl(data, onBytes);
   const path = data.startsWith("file:") ? new URL(data).pathname : data;
   const info = await statData(path);
   return info.isDirectory
@@ -59,10 +59,10 @@ async function openNovel(): Promise<TextSource> {
   };
 }
 
-async function openUrl(url: string): Promise<TextSource> {
+async function openUrl(url: string, onBytes?: OnBytes): Promise<TextSource> {
   const name = new URL(url).pathname;
   refusePickle(name);
-  const path = await download(url);
+  const path = await download(url, onBytes);
   const { size } = await Deno.stat(path);
   return { ...openFile(path, { name, size }), name: url, close: () => Deno.remove(path) };
 }

@@ -23,9 +23,24 @@ export class Terminal implements AsyncDisposable {
   private constructor() {}
 
   /** Opens a window in which `mod.ts` runs with `words` in the sandbox's folder; how it ends is shown as `ended: STATUS`. */
-  static async open(box: Sandbox, words: readonly string[]): Promise<Terminal> {
+  static async open(
+    box: Sandbox,
+    words: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Terminal> {
     const terminal = new Terminal();
-    const program = [Deno.execPath(), "run", "--quiet", "--no-prompt", "-A", PROGRAM, ...words];
+    const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    const program = [
+      "env",
+      ...settings,
+      Deno.execPath(),
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "-A",
+      PROGRAM,
+      ...words,
+    ];
     const shell = `${program.map(quoted).join(" ")}; echo ended: $?; exec sleep 1000`;
     const size = ["-x", String(COLUMNS), "-y", String(ROWS)];
     await terminal.#tmux(["-f", "/dev/null", "new-session", "-d", "-c", box.dir, ...size, shell]);

@@ -122,7 +122,13 @@ Deno.test("openWeights() takes a file or a folder with model.safetensors, and re
     const file = join(dir, "model.safetensors");
     await writeTensors(file, []);
     for (const path of [file, dir]) {
-      assert.deepEqual(await openWeights(path), { path, files: [file], model: null, folder: null });
+      assert.deepEqual(await openWeights(path), {
+        path,
+        files: [file],
+        model: null,
+        folder: null,
+        data_dir: null,
+      });
     }
     await Deno.writeTextFile(join(dir, "config.json"), '{"n_layer":2,"n_head":2}');
     await assert.rejects(openWeights(dir), { code: "E_WEIGHTS", message: /it lacks n_embd$/ });

@@ -3,6 +3,7 @@ import { cacheFolder } from "../../shared/cache_folder.ts";
 import { canonicalHash, sha256 } from "../../shared/hash.ts";
 import { type DropoutSite, gradientOutput, parameterInput } from "../model/programs.ts";
 import { compileGraph, type ProgramSpec } from "./compile.ts";
+import { fixExecutionOrder } from "./execution_order.ts";
 import { lowerOnnx } from "./lower_onnx.ts";
 import { encodeOnnx } from "./onnx_file.ts";
 import { viewParameters } from "./passes/view_parameters.ts";
@@ -58,7 +59,8 @@ export async function compileOnnx(spec: ProgramSpec, threads: number): Promise<O
   const flat = model.parameters.flatMap(({ name }) => [parameterInput(name), gradientOutput(name)]);
   const viewed = viewParameters(graph, new Set(flat));
   const [inputs, outputs] = [viewed.inputs, viewed.outputs].map((list) => list.map(({ name }) => name));
-  const program = { bytes: encodeOnnx(lowerOnnx(viewed, options)), sites, inputs, outputs };
+  const bytes = encodeOnnx(fixExecutionOrder(lowerOnnx(viewed, options)));
+  const program = { bytes, sites, inputs, outputs };
   if (directory !== undefined) await write(join(directory, key), program);
   return program;
 }

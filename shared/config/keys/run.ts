@@ -1,6 +1,6 @@
 import { GPT2_NAMES } from "../../gpt2_names.ts";
 import { duration } from "../duration.ts";
-import { about, optional, path, text, truth, wholeNumber, wordOr } from "../kinds.ts";
+import { about, nonNegativeNumber, optional, path, text, truth, wholeNumber, wordOr } from "../kinds.ts";
 
 /** Keys of a run: where it starts, where it writes, what it keeps and prints. */
 export const runKeys = {
@@ -59,6 +59,16 @@ export const evaluationKeys = {
     unit: "samples",
     help:
       "What the model writes at each estimate after the first step, kept in samples.jsonl; 0 leaves it out",
+  }),
+  early_stopping_patience: optional(wholeNumber(1)).default(null).register(about, {
+    unit: "estimates",
+    help:
+      "Estimates in a row without a lower validation loss after which the run ends, and its best checkpoint is the one " +
+      "that is evaluated; none trains all max_iters and evaluates the last",
+  }),
+  early_stopping_threshold: nonNegativeNumber().default(0).register(about, {
+    unit: "nats",
+    help: "By more than this a validation loss must be below the lowest before it to count as lower",
   }),
   eval_items: wholeNumber(0).default(1000).register(about, {
     unit: "items",

@@ -136,7 +136,7 @@ Deno.test("RunSteering.status() says what the run does, and that it waits while 
   const { steering, observer } = steeringOf({ workers: TWO });
   assert.equal(steering.status().activity, "forming");
   observer.begins?.("estimating");
-  observer.estimate?.({ step: 5, train: 1, val: 2, best: true });
+  observer.estimate?.({ step: 5, train: 1, val: 2, best: true, asked: true });
   const status = steering.status();
   assert.equal(status.activity, "estimating");
   assert.deepEqual(status.estimate?.val, 2);
@@ -169,7 +169,7 @@ Deno.test("RunSteering.estimate() waits for the next estimate, and is refused wh
   const { steering, observer } = steeringOf();
   const asked = steering.estimate();
   assert.equal(steering.shouldEstimate, true);
-  observer.estimate?.({ step: 6, train: 1, val: 2, best: true });
+  observer.estimate?.({ step: 6, train: 1, val: 2, best: true, asked: true });
   assert.deepEqual((await asked).val, 2);
   assert.equal(steering.shouldEstimate, false);
   const waiting = steering.estimate();

@@ -85,7 +85,10 @@ Deno.test("openTask() says where the questions are when they are not there", asy
     const missing = openTask("arc_easy", { ...OPTIONS, data_dir, task_data });
     await assert.rejects(missing, { code: "E_DATA", message: /Cannot read .*ARC-Easy-Test\.jsonl/ });
     const noTokenizer = openTask("arc_easy", { ...OPTIONS, data_dir: null, task_data });
-    await assert.rejects(noTokenizer, { code: "E_DATA", message: /tokenizer of the text/ });
+    await assert.rejects(noTokenizer, {
+      code: "E_DATA",
+      message: /without a tokenizer: pass --data_dir=FOLDER/,
+    });
   });
 });
 

@@ -46,10 +46,15 @@ Deno.test("openPrompts() takes GPT-2's tokens for nanoGPT's own files, which hav
 
 Deno.test("openPrompts() refuses a text whose folder is missing or whose tokens are not the model's", async () => {
   await inTempDir(async (dir) => {
-    for (const data_dir of [null, join(dir, "gone")]) {
+    for (
+      const [data_dir, message] of [
+        [null, /^Cannot read text without a tokenizer: pass --data_dir=FOLDER/],
+        [join(dir, "gone"), /^Cannot find the tokenizer of the text .*gone .* pass --data_dir=FOLDER$/],
+      ] as const
+    ) {
       await assert.rejects(openPrompts({ dataset: "text", sort, probe: sort, data_dir, vocab_size: 65 }), {
         code: "E_DATA",
-        message: /^Cannot find the tokenizer of the text .* pass --data_dir=FOLDER$/,
+        message,
       });
     }
     const { data_dir } = await writeTinyText(dir, "to be or not to be\n".repeat(20), "byte");
