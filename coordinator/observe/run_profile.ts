@@ -4,6 +4,7 @@ import { writeFileAtomic } from "../../shared/files.ts";
 import type { Span } from "../../shared/spans.ts";
 import type { RunActivity, RunObserver } from "../coordinator.ts";
 import type { StepTrace } from "../step_trace.ts";
+import { activityNames } from "./activity_names.ts";
 import { chromeTrace } from "./chrome_trace.ts";
 import { clockOffset } from "./clock_offset.ts";
 
@@ -14,15 +15,6 @@ export interface RunProfileOptions {
   now(): number;
   warn(sentence: string): void;
 }
-
-/** What a run did between the steps, as people know it; the steps are told by themselves. */
-const ACTIVITIES: Readonly<Record<RunActivity, string | null>> = {
-  forming: "form",
-  stepping: null,
-  estimating: "estimate losses",
-  saving: "checkpoint",
-  evaluating: "evaluate",
-};
 
 /** Collects what the coordinator and the members did in some steps, and writes it to `profile-FROM-TO.json` in the run's folder. */
 export class RunProfile {
@@ -73,7 +65,7 @@ export class RunProfile {
     const now = this.options.now();
     const before = this.#doing;
     this.#doing = { activity, at: now };
-    const name = before === null || this.#traces.length === 0 ? null : ACTIVITIES[before.activity];
+    const name = before === null || this.#traces.length === 0 ? null : activityNames[before.activity];
     if (before !== null && name !== null) this.#between.push(span(name, { from: before.at, to: now }));
   }
 

@@ -1,17 +1,9 @@
 import { type Context, context, type Span, trace } from "@opentelemetry/api";
 import type { MetricsLine } from "../../shared/metrics.ts";
-import type { RunActivity, RunObserver } from "../coordinator.ts";
+import type { RunObserver } from "../coordinator.ts";
+import { activityNames } from "./activity_names.ts";
 
 const tracer = trace.getTracer("lockstep");
-
-/** What a run did between the steps; each step is a trace of its own. */
-const ACTIVITIES: Readonly<Record<RunActivity, string | null>> = {
-  forming: "form",
-  stepping: null,
-  estimating: "estimate losses",
-  saving: "checkpoint",
-  evaluating: "evaluate",
-};
 
 /** An observer that hands each step to OpenTelemetry, with what each worker did in it, and tells `observer`. */
 export function tracingSteps(observer: RunObserver): RunObserver {
@@ -20,7 +12,7 @@ export function tracingSteps(observer: RunObserver): RunObserver {
     ...observer,
     begins(activity) {
       doing?.end();
-      const name = ACTIVITIES[activity];
+      const name = activityNames[activity];
       doing = name === null ? undefined : tracer.startSpan(name);
       observer.begins?.(activity);
     },
