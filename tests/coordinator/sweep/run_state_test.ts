@@ -118,3 +118,23 @@ Deno.test("readRunState() is done by the result alone, as long as it says all th
     }
   });
 });
+
+Deno.test("readRunState() takes a run that stopped early for trained, and its result for all of it", async () => {
+  const config = { ...CONFIG, early_stopping_patience: 2 };
+  await inPlace(async ({ wanted, trained, kept }) => {
+    await trained(config, { step: 30 });
+    const write = (losses: readonly number[]) =>
+      Deno.writeTextFile(
+        join(wanted.folder, "eval.jsonl"),
+        losses.map((val_loss, i) =>
+          JSON.stringify({ step: 10 * (i + 1), task: "estimate", metrics: { val_loss } }) + "\n"
+        ).join(""),
+      );
+    await write([1, 2, 0.5]);
+    assert.equal((await readRunState(wanted)).kind, "resumable");
+    await write([1, 2, 3]);
+    assert.deepEqual(await readRunState(wanted), { kind: "trained", step: 30 });
+    await kept({ status: "finished", steps: 30 });
+    assert.equal((await readRunState(wanted)).kind, "done");
+  }, { config });
+});

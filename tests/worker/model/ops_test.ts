@@ -141,7 +141,6 @@ const LENGTHS = {
   5: "one block",
   128: "two blocks of queries",
   203: "three uneven blocks",
-  1030: "blocks whose scores are not kept",
 };
 
 for (const [length, title] of Object.entries(LENGTHS)) {
@@ -169,11 +168,20 @@ for (const [length, title] of Object.entries(LENGTHS)) {
   });
 }
 
-Deno.test("attention() that does not keep its probabilities equals softmax over all scores", async () => {
-  const inputs = ["q", "k", "v"].map((name) => random(name, [2, 203, 2], 2));
-  const fused: Op = (q, k, v) =>
-    attention(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, { keep: false });
-  await assertSameAsPlain(fused, plainAttention, inputs, 1e-5);
+Deno.test("attention() that does not keep its probabilities equals softmax over all scores, also with dropout", async () => {
+  const T = 203;
+  const inputs = ["q", "k", "v"].map((name) => random(name, [2, T, 2], 2));
+  const fused = (drop?: tf.Tensor3D): Op => (q, k, v) =>
+    attention(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, { drop, keep: false });
+  await assertSameAsPlain(fused(), plainAttention, inputs, 1e-5);
+
+  const numbers = CounterRandom.fromSeed(2, "drop");
+  const mask = Array.from({ length: 2 * T * T }, (_, i) => numbers.uniform(i) < 0.2 ? 0 : 1.25);
+  const drop = () => tf.tensor3d(mask, [2, T, T]);
+  const named = Object.fromEntries(["q", "k", "v"].map((name, i) => [name, inputs[i]]));
+  const dropped = await runEagerly(withGradients((q, k, v) => fused(drop())(q, k, v)), named);
+  const plain = withGradients((q, k, v) => plainAttention(q, k, v, drop()));
+  assertValuesClose(dropped, await runEagerly(plain, named), 1e-5);
 });
 
 Deno.test("attention() above 1,024 tokens keeps no scores for the backward pass", async () => {
