@@ -1,6 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { RunConfig } from "../shared/config/run_config.ts";
 import { LockstepError } from "../shared/errors.ts";
-import type { MetricsLine } from "../shared/metrics.ts";
+import type { MetricsLine, SampleLine } from "../shared/metrics.ts";
 import { saveCheckpoint, type StateStore } from "./checkpoints.ts";
 import { earlyStopping, type EarlyStoppingState } from "./early_stopping.ts";
 import {
@@ -19,7 +20,7 @@ import { runStep, type StartedStep, type StepOutcome } from "./step_round.ts";
 import { type TimedActivity, TimeLimit } from "./time_limit.ts";
 
 /** What a run does at a time. */
-export type RunActivity = "forming" | "stepping" | "estimating" | "saving" | "evaluating";
+export type RunActivity = "forming" | "stepping" | "paused" | "estimating" | "saving" | "evaluating";
 
 /** What a run tells while it goes on; every part is optional for whoever listens. */
 export interface RunObserver {
@@ -29,7 +30,10 @@ export interface RunObserver {
   ready?(info: MemberInfo): void;
   /** A step was applied. */
   step?(metrics: MetricsLine): void;
-  estimate?(estimate: { step: number; train: number; val: number; best: boolean }): void;
+  /** Losses; `asked` where a person wanted them, besides those at every eval_interval. */
+  estimate?(estimate: { step: number; train: number; val: number; best: boolean; asked: boolean }): void;
+  /** What the model wrote when its losses were estimated. */
+  sampled?(samples: readonly SampleLine[]): void;
   checkpoint?(saved: { step: number; path: string }): void;
   /** The run is over before its last step, as early_stopping_patience says. */
   stopsEarly?(state: EarlyStoppingState): void;
@@ -39,6 +43,8 @@ export interface RunObserver {
   held?(error: LockstepError): void;
   /** Steps from this one on are made again: nobody had their state any more. */
   wentBack?(step: number): Promise<void> | void;
+  /** Every so many steps are logged from now on. */
+  logInterval?(steps: number): void;
   evaluating?(progress: { done: number; of: number }): void;
   /** The task's evaluation at the end. */
   evaluated?(result: { step: number; task: TaskResult }): void;
@@ -59,6 +65,10 @@ export interface CoordinatorOptions {
   readonly limit?: TimeLimit;
   /** True while somebody waits for a checkpoint: one is saved at the next boundary between steps. */
   shouldSave?(): boolean;
+  /** True while somebody waits for an estimate of the losses: one is made at the next boundary. */
+  shouldEstimate?(): boolean;
+  /** True while no step is to be begun. */
+  isPaused?(): boolean;
   /** Whether any two members must compute the same bits, so that they are compared now and then. */
   audits?(): boolean;
   /** Called when the members are ready, before the first step: compares and writes the manifest. Its result is kept in checkpoints. */
@@ -91,6 +101,11 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<RunRe
 
 /** A checkpoint holds the parameters and both moments. */
 const STATE_COPIES = 3;
+
+/** Length of a sample: enough to see how the model writes, and no burden on training. */
+const SAMPLE_TOKENS = 100;
+/** How often a run that is paused looks whether it goes on, in ms. */
+const PAUSE_LOOK_MS = 100;
 
 class Run {
   #info: MemberInfo | undefined;
@@ -153,7 +168,7 @@ class Run {
         await this.#timed("estimating", () => this.#estimate());
       }
       if (started === null && this.#stopsEarly()) break;
-      if (started === null && this.options.shouldSave?.() && this.#step > 0) await this.#save(false);
+      if (started === null && await this.#attend()) return await this.#stop({ outOfTime: this.#isLate() });
       started = await this.#timed("stepping", () => this.#runStep(started));
       if (started !== null) continue;
       if (this.options.shouldStop()) return await this.#stop({ outOfTime: false });
@@ -165,6 +180,23 @@ class Run {
     const task = await this.#evaluateTask();
     if (task !== null) this.options.observer.evaluated?.({ step: this.#step, task });
     return this.#result({ task });
+  }
+
+  /** Does what people ask for between two steps, and stays there while they want a pause. Resolves to whether the run is to end. */
+  async #attend(): Promise<boolean> {
+    const { shouldEstimate, shouldSave, isPaused, shouldStop, observer } = this.options;
+    for (let paused = false;; paused = true) {
+      if (shouldEstimate?.()) await this.#timed("estimating", () => this.#look());
+      if (shouldSave?.() && this.#step > 0) await this.#save(false);
+      if (paused && (shouldStop() || this.#isLate())) return true;
+      if (!isPaused?.()) return false;
+      observer.begins?.("paused");
+      await delay(PAUSE_LOOK_MS);
+    }
+  }
+
+  #isLate(): boolean {
+    return this.#lacksTime("stepping");
   }
 
   /** Ends before the last step, or before what follows it, with all that was done on disk. */
@@ -206,9 +238,10 @@ class Run {
 
   /** Whether `next` is a step that follows the one before at once. */
   #goesOn(next: number): boolean {
-    const { config: { max_iters, eval_interval }, shouldStop, shouldSave } = this.options;
-    const isBoundary = next >= max_iters || next % eval_interval === 0;
-    return !isBoundary && !shouldStop() && !shouldSave?.() && !this.#lacksTime("stepping");
+    const { config: { max_iters, eval_interval }, shouldStop, shouldSave, shouldEstimate, isPaused } =
+      this.options;
+    if (next >= max_iters || next % eval_interval === 0) return false;
+    return !shouldStop() && !shouldSave?.() && !shouldEstimate?.() && !isPaused?.() && !this.#isLate();
   }
 
   /** The step; resolves to the next one where that is under way. */
@@ -267,6 +300,29 @@ class Run {
 
   /** nanoGPT's estimate of both losses; saves if it is the best, or at every estimate if asked to. */
   async #estimate(): Promise<void> {
+    const { config, observer } = this.options;
+    const { train, val } = await this.#losses();
+    this.#valLoss = val;
+    this.#valLosses.set(this.#step, val);
+    this.#estimatedAt = this.#step;
+    // The weights that it started with have no checkpoint: the best is the best of those that have.
+    const best = this.#step > 0 && (this.#best === null || val < this.#best);
+    if (best) this.#best = val;
+    await this.#sample();
+    observer.estimate?.({ step: this.#step, train, val, best, asked: false });
+    if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
+      await this.#save(best);
+    }
+  }
+
+  /** An estimate that somebody asked for: it shows where the run is, and counts for nothing that the run decides. */
+  async #look(): Promise<void> {
+    const { train, val } = await this.#losses();
+    await this.#sample();
+    this.options.observer.estimate?.({ step: this.#step, train, val, best: false, asked: true });
+  }
+
+  async #losses(): Promise<{ train: number; val: number }> {
     const { group, config, observer } = this.options;
     observer.begins?.("estimating");
     const request = { kind: "estimate", iters: config.eval_iters } as const;
@@ -276,21 +332,25 @@ class Run {
       batchCount: 2 * config.eval_iters,
     });
     const { train, val } = estimatedLosses(result);
-    if (!Number.isFinite(train + val)) {
-      throw this.#nonFinite(
-        `Cannot go on from step ${this.#step} as its train loss is ${train}, val loss ${val}`,
-      );
-    }
-    this.#valLoss = val;
-    this.#valLosses.set(this.#step, val);
-    this.#estimatedAt = this.#step;
-    // The weights that it started with have no checkpoint: the best is the best of those that have.
-    const best = this.#step > 0 && (this.#best === null || val < this.#best);
-    if (best) this.#best = val;
-    observer.estimate?.({ step: this.#step, train, val, best });
-    if (this.#step > 0 && !config.eval_only && (best || config.always_save_checkpoint)) {
-      await this.#save(best);
-    }
+    if (Number.isFinite(train + val)) return { train, val };
+    throw this.#nonFinite(
+      `Cannot go on from step ${this.#step} as its train loss is ${train}, val loss ${val}`,
+    );
+  }
+
+  /** Has the model write, as a person can judge a text better than a loss. */
+  async #sample(): Promise<void> {
+    const { group, config: { eval_samples }, observer } = this.options;
+    if (this.#step === 0 || eval_samples === 0) return;
+    const { shown } = await evaluate(group, {
+      evaluation: this.#evaluations++,
+      request: { kind: "sample", samples: eval_samples, maxNewTokens: SAMPLE_TOKENS },
+      batchCount: 1,
+    });
+    const samples = Array.from({ length: shown.length / 2 }, (_, i) => {
+      return { step: this.#step, prompt: shown[2 * i], text: shown[2 * i + 1] };
+    });
+    if (samples.length > 0) observer.sampled?.(samples);
   }
 
   /** Saves the state. Training goes on where nothing can be written, and the checkpoints before stay. */

@@ -67,7 +67,7 @@ export class Log {
   }
 }
 
-/** A sink that writes records of `level` and above to standard error, a line each: `12:30:05 warn worker-1 event key=value`. */
+/** A sink that writes records of `level` and above to standard error, a line each. */
 export function consoleSink(
   level: Level,
   options: { write?: (line: string) => void } = {},
@@ -75,11 +75,14 @@ export function consoleSink(
   const write = options.write ?? ((line) => console.error(line));
   return (record) => {
     if (LEVELS.indexOf(record.level) < LEVELS.indexOf(level)) return;
-    const fields = Object.entries(record.fields).map(([key, value]) =>
-      `${key}=${toJson(printable(key, value))}`
-    );
-    write([record.time.slice(11, 19), record.level, record.process, record.event, ...fields].join(" "));
+    write(describeRecord(record));
   };
+}
+
+/** A record in a line: `12:30:05 warn worker-1 event key=value`. */
+export function describeRecord({ time, level, process, event, fields }: LogRecord): string {
+  const described = Object.entries(fields).map(([key, value]) => `${key}=${toJson(printable(key, value))}`);
+  return [time.slice(11, 19), level, process, event, ...described].join(" ");
 }
 
 /**

@@ -59,6 +59,8 @@ const evalSchema = z.object({
   /** When the line was written, in seconds since 1970. */
   time: measured.optional(),
   task: z.string(),
+  /** An estimate that a person asked for, besides those at every eval_interval. */
+  asked: z.boolean().optional(),
   metrics: z.record(z.string(), measured),
 });
 
@@ -118,8 +120,8 @@ export async function* readEvals(path: string): AsyncGenerator<EvalLine> {
 /** The estimates of the validation loss that an eval.jsonl holds, by step. */
 export async function readValLosses(path: string): Promise<Map<number, number>> {
   const losses = new Map<number, number>();
-  for await (const { step, task, metrics: { val_loss } } of readEvals(path)) {
-    if (task === "estimate" && typeof val_loss === "number") losses.set(step, val_loss);
+  for await (const { step, task, asked, metrics: { val_loss } } of readEvals(path)) {
+    if (task === "estimate" && !asked && typeof val_loss === "number") losses.set(step, val_loss);
   }
   return losses;
 }

@@ -34,7 +34,8 @@ const CONFIG = "config.json";
 
 /**
  * Finds the weights that `path` means: a safetensors file, a folder with `model.safetensors` or with the shards of
- * `model.safetensors.index.json`, or a run's folder, of which the newest checkpoint is taken. A `config.json` of
+ * `model.safetensors.index.json`, or a run's folder, of which the newest checkpoint is taken, or with
+ * `@STEP` behind it that of a step. A `config.json` of
  * transformers or nanoGPT beside them, or the run's configuration, describes the model.
  *
  * Throws E_PICKLE, E_WEIGHTS if there are none, or none of a model that can be computed here.
@@ -43,7 +44,13 @@ export async function openWeights(path: string): Promise<Weights> {
   refusePickle(path);
   const kind = await kindOf(path);
   if (kind === "file") return await describe(path, { files: [path], folder: dirname(path) });
-  if (kind === "folder" && await kindOf(join(path, "checkpoints")) === "folder") return await ofRun(path);
+  if (kind === "folder" && await kindOf(join(path, "checkpoints")) === "folder") {
+    return await ofRun(path, { path, which: "latest" });
+  }
+  const [, run, step] = /^(.+)@(\d+)$/.exec(path) ?? [];
+  if (kind === undefined && run !== undefined && await kindOf(join(run, "checkpoints")) === "folder") {
+    return await ofRun(run, { path, which: Number(step) });
+  }
   if (kind === "folder" && await kindOf(join(path, FILE)) === "file") {
     return await describe(path, { files: [join(path, FILE)], folder: path });
   }
@@ -52,7 +59,7 @@ export async function openWeights(path: string): Promise<Weights> {
   }
   throw new LockstepError(
     "E_WEIGHTS",
-    `Cannot load weights from ${path}: it must be a safetensors file, a folder with ${FILE}, or a run's folder`,
+    `Cannot load weights from ${path}: it must be a safetensors file, a folder with ${FILE}, a run's folder, or RUN@STEP`,
   );
 }
 
@@ -65,9 +72,12 @@ export async function holdsWeights(path: string): Promise<boolean> {
   return found.includes("file");
 }
 
-async function ofRun(path: string): Promise<Weights> {
-  const found = await new CheckpointStore(join(path, "checkpoints")).load("latest");
-  const config = await readSavedConfig(path);
+async function ofRun(
+  run: string,
+  { path, which }: { path: string; which: "latest" | number },
+): Promise<Weights> {
+  const found = await new CheckpointStore(join(run, "checkpoints")).load(which);
+  const config = await readSavedConfig(run);
   const { n_layer, n_head, n_embd, block_size, vocab_size, bias, activation, attention, reflex } = config;
   const numbers = { n_layer, n_head, n_embd, block_size, vocab_size, bias };
   const model = config.model === null ? { ...numbers, activation, attention, reflex } : null;

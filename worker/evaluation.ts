@@ -1,8 +1,12 @@
 import type { RunConfig } from "../shared/config/run_config.ts";
 import { type EvaluationRequest, parseEvaluationRequest } from "../shared/protocol/evaluation_request.ts";
+import { openPrompts } from "../shared/data/prompts/open_prompts.ts";
+import type { Prompts } from "../shared/data/prompts/prompts.ts";
+import { decodeAll } from "../shared/data/tokenizers/decode.ts";
 import { openTask } from "../shared/tasks/open_task.ts";
 import type { Task, Totals } from "../shared/tasks/task.ts";
 import type { Computing } from "./compute.ts";
+import { USUAL } from "./text_request.ts";
 
 /** The figures of one batch, and items to show to a person. */
 export interface BatchResult {
@@ -13,12 +17,14 @@ export interface BatchResult {
 /** Computes the batches of evaluations that are dealt to this member. */
 export class Evaluation {
   readonly #tasks = new Map<string, Promise<Task>>();
+  #prompts: Promise<Prompts> | undefined;
 
   constructor(private readonly config: RunConfig, private readonly computing: Computing) {}
 
   async run(request: unknown, batch: number): Promise<BatchResult> {
     const parsed = parseEvaluationRequest(request);
     if (parsed.kind === "task") return await this.#task(parsed, batch);
+    if (parsed.kind === "sample") return { result: {}, shown: await this.#samples(parsed) };
     const split = batch < parsed.iters ? "train" : "val";
     const loss = await this.computing.estimate({ split, index: batch % parsed.iters });
     return { result: { loss }, shown: [] };
@@ -35,6 +41,38 @@ export class Evaluation {
       }
     }
     return { result: task.score(batch, output), shown };
+  }
+
+  /** Prompts and texts in turn. */
+  async #samples(
+    { samples, maxNewTokens }: Extract<EvaluationRequest, { kind: "sample" }>,
+  ): Promise<string[]> {
+    const { seed, block_size } = this.config;
+    const prompts = await (this.#prompts ??= openPrompts(this.config));
+    const texts = Array.from({ length: samples }, (_, sample) => prompts.choose({ seed, sample }));
+    const encoded = texts.map((text) => prompts.encode(text).slice(-block_size));
+    const promptLength = Math.max(...encoded.map(({ length }) => length));
+    const padded = new Int32Array(samples * promptLength);
+    encoded.forEach((ids, row) => padded.set(ids, row * promptLength));
+    const count = Math.min(maxNewTokens, prompts.usual.maxNewTokens);
+    const output = await this.computing.answer({
+      kind: "generate",
+      batchSize: samples,
+      promptLength,
+      prompts: padded,
+      lengths: Int32Array.from(encoded, ({ length }) => length),
+      maxNewTokens: count,
+      draw: {
+        temperature: prompts.usual.temperature,
+        topK: USUAL.topK,
+        seed,
+        vocabSize: prompts.vocabSize,
+      },
+    });
+    return texts.flatMap((text, row) => {
+      const ids = Int32Array.from(output.subarray(row * count, (row + 1) * count));
+      return [text + prompts.arrow, decodeAll(prompts.decoder(), ids)];
+    });
   }
 
   #open({ name, items, batchSize }: Extract<EvaluationRequest, { kind: "task" }>): Promise<Task> {

@@ -3,7 +3,8 @@ import type { RunConfig } from "../shared/config/run_config.ts";
 import type { GenerateRequest, NllRequest, Request } from "../shared/tasks/task.ts";
 import type { BatchShape, Decoder, Engine, Scorer } from "./engines/engine.ts";
 import { meanScale } from "./engines/slices.ts";
-import { argMax, generate } from "./generate.ts";
+import { argMax, type Choose, generate } from "./generate.ts";
+import { createSampler } from "./sampling.ts";
 
 /** Answers what evaluations ask of the model; programs are compiled once a shape. */
 export class Evaluator {
@@ -49,14 +50,19 @@ export class Evaluator {
     const lengths = request.lengths ?? new Int32Array(batchSize).fill(promptLength);
     const vocabSize = this.config.vocab_size;
     let index = 0;
-    for await (
-      const tokens of generate(decoder, { prompts, lengths, maxNewTokens, vocabSize, choose: argMax })
-    ) {
+    const choose = chooserOf(request);
+    for await (const tokens of generate(decoder, { prompts, lengths, maxNewTokens, vocabSize, choose })) {
       tokens.forEach((token, row) => output[row * maxNewTokens + index] = token);
       index++;
     }
     return output;
   }
+}
+
+function chooserOf({ draw }: GenerateRequest): Choose {
+  if (draw === undefined) return argMax;
+  const sampler = createSampler({ ...draw, topP: 1 }, { seed: draw.seed, firstSample: 0 });
+  return (logits, at) => sampler(logits.subarray(0, draw.vocabSize), at);
 }
 
 function once<T>(

@@ -158,8 +158,8 @@ class AttachConsole {
 
   #secondWords(name: string): readonly string[] {
     if (name === HELP) return NAMES.filter((other) => other !== HELP);
-    const command = steeringCommands.find((known) => known.name === name);
-    return command?.parameters[0]?.isWorker ? this.#workers : [];
+    const parameter = steeringCommands.find((known) => known.name === name)?.parameters[0];
+    return parameter?.choices ?? (parameter?.isWorker ? this.#workers : []);
   }
 
   #finish(): void {

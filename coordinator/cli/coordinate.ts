@@ -130,7 +130,7 @@ export async function coordinate(
   });
   crew.watch(group);
   const steering = new RunSteering({
-    ...{ group, config, warn, runDir: dir.path },
+    ...{ group, config, warn, note, runDir: dir.path },
     minMembers: Math.min(config.min_workers, maxNodes * crew.count),
     savedStep: snapshot?.step ?? null,
   });
@@ -150,6 +150,8 @@ export async function coordinate(
       shouldStop,
       limit,
       shouldSave: () => steering.shouldSave,
+      shouldEstimate: () => steering.shouldEstimate,
+      isPaused: () => steering.isPaused,
       async accept(info) {
         attachment.open(); // loads what one process has no other use for: not before its worker is there
         await lines.open(group.position.step);

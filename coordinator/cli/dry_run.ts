@@ -1,9 +1,12 @@
 import { modelConfig } from "../../shared/config/model_config.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { toToml } from "../../shared/config/toml.ts";
+import { compileGraph } from "../../worker/compiler/compile.ts";
+import { peakBytes } from "../../worker/compiler/peak_memory.ts";
 import { chooseEngine } from "../../worker/engines/choose_engine.ts";
+import { sliceRows } from "../../worker/engines/slices.ts";
 import { flopsPerToken } from "../../worker/flops.ts";
-import { loadModel } from "../../worker/model/load_model.ts";
+import { loadModel, type Model } from "../../worker/model/load_model.ts";
 import { chooseWorkers } from "./choose_workers.ts";
 import { askedEngine } from "./open_run.ts";
 import { resolveData } from "./train_run.ts";
@@ -22,7 +25,9 @@ export async function describeDryRun(
   const tokens = V * batch_size * block_size;
   const flops = flopsPerToken(model.config, model.parameters, block_size) * tokens;
   const memory = workerMemory(model, { config, workers: count });
-  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const activations = engine.name === "onnx"
+    ? mib(await activationBytes(model, config))
+    : `about ${mib(memory.activations)}`;
   return [
     toToml(config).trimEnd(),
     "",
@@ -32,7 +37,17 @@ export async function describeDryRun(
     `# ${model.size.toLocaleString("en-US")} parameters`,
     `# memory a worker: parameters, moments and reduced gradient ${mib(memory.state)}, gradients of shards ${
       mib(memory.gradients)
-    }, activations about ${mib(memory.activations)}`,
+    }, activations ${activations}`,
     `# a step: ${tokens.toLocaleString("en-US")} tokens, ${(flops / 1e9).toPrecision(3)} GFLOP`,
   ].join("\n");
+}
+
+const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
+/** What the compiled step of one slice of a micro-batch holds at its peak. */
+async function activationBytes(model: Model, { batch_size, block_size }: RunConfig): Promise<number> {
+  const shape = { batchSize: batch_size, length: block_size };
+  const slice = { ...shape, batchSize: sliceRows(shape) };
+  const { graph } = await compileGraph({ kind: "train", model, shape: slice });
+  return peakBytes(graph);
 }

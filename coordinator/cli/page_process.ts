@@ -19,7 +19,7 @@ const PERMISSIONS = [
   "--allow-net",
 ];
 /** V8 takes less memory, and more time while it reads what there is. */
-const RUN_OPTIONS = ["--v8-flags=--optimize-for-size"];
+const RUN_OPTIONS = ["--v8-flags=--optimize-for-size,--max-semi-space-size=1"];
 const ADDRESS = /^page: (http:\S+)$/m;
 
 /** Starts `serve` on the run in `runDir`. Rejects with E_USAGE, E_KEY, … where it does not open, which it has said itself. */

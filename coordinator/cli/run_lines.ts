@@ -6,6 +6,8 @@ import {
   type MetricsLine,
   openEvals,
   openMetrics,
+  openSamples,
+  type SampleLine,
 } from "../../shared/metrics.ts";
 import type { RunDir } from "../../shared/run_dir.ts";
 import type { RunObserver } from "../coordinator.ts";
@@ -17,20 +19,25 @@ export interface RunLinesOptions {
   warn(sentence: string): void;
 }
 
-/** metrics.jsonl and eval.jsonl of a run, and the same for TensorBoard. Training does not stop for a line that finds no place. */
+/** metrics.jsonl, eval.jsonl and samples.jsonl of a run, and the same for TensorBoard. Training does not stop for a line that finds no place. */
 export class RunLines implements Disposable {
   #metrics: LineWriter<MetricsLine> | undefined;
   #evals: LineWriter<EvalLine> | undefined;
+  #samples: LineWriter<SampleLine> | undefined;
   #board: BoardLines | undefined;
   #hasWarned = false;
+  #logInterval: number;
 
-  constructor(private readonly dir: RunDir, private readonly options: RunLinesOptions) {}
+  constructor(private readonly dir: RunDir, private readonly options: RunLinesOptions) {
+    this.#logInterval = options.config.log_interval;
+  }
 
   /** Opens the files for a run that goes on at a step; lines from there on are of steps that are made again. */
   async open(step: number): Promise<void> {
     this[Symbol.dispose]();
     this.#metrics = await openMetrics(this.dir.metrics, { resumeAt: step });
     this.#evals = await openEvals(this.dir.evals, { resumeAt: step });
+    this.#samples = await openSamples(this.dir.samples, { resumeAt: step });
     if (this.options.config.tensorboard) await this.#openBoard();
   }
 
@@ -41,18 +48,29 @@ export class RunLines implements Disposable {
 
   /** An observer that writes what it is told, and tells `observer`. */
   noting(observer: RunObserver): RunObserver {
-    const { log_interval, max_iters } = this.options.config;
+    const { max_iters } = this.options.config;
     return {
       ...observer,
+      logInterval: (steps) => {
+        this.#logInterval = steps;
+        observer.logInterval?.(steps);
+      },
       step: (line) => {
-        const isLogged = line.step % log_interval === 0 || line.step === max_iters - 1;
+        const isLogged = line.step % this.#logInterval === 0 || line.step === max_iters - 1;
         if (isLogged) this.#noteStep(line);
         observer.step?.(line);
       },
       estimate: (estimate) => {
-        const { step, train, val } = estimate;
-        this.#noteEvaluation({ step, task: "estimate", metrics: { train_loss: train, val_loss: val } });
+        const { step, train, val, asked } = estimate;
+        const metrics = { train_loss: train, val_loss: val };
+        this.#noteEvaluation({ step, task: "estimate", ...(asked ? { asked } : {}), metrics });
         observer.estimate?.(estimate);
+      },
+      sampled: (samples) => {
+        for (const sample of samples) this.#try(() => this.#samples?.append(sample));
+        const texts = samples.map(({ prompt, text }) => `${prompt}${text}`);
+        this.#try(() => this.#board?.texts("samples", texts, samples[0].step));
+        observer.sampled?.(samples);
       },
       evaluated: (result) => {
         const { step, task: { name, metrics, shown } } = result;
@@ -106,7 +124,12 @@ export class RunLines implements Disposable {
   [Symbol.dispose](): void {
     this.#metrics?.[Symbol.dispose]();
     this.#evals?.[Symbol.dispose]();
+    this.#samples?.[Symbol.dispose]();
     this.#board?.[Symbol.dispose]();
-    this.#metrics = this.#evals = this.#board = undefined;
+    this.#metrics =
+      this.#evals =
+      this.#samples =
+      this.#board =
+        undefined;
   }
 }

@@ -20,6 +20,7 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
   const print = (line: string) => {
     if (!quiet) bar.above(() => console.log(line));
   };
+  let logInterval = log_interval;
   const warn = (sentence: string) => bar.above(() => console.error(`warning ${sentence}`));
   let first = 0;
   let stepsMs = 0; // of all steps so far; estimates and checkpoints between them are not in it
@@ -42,6 +43,7 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
       }
     },
     warn,
+    logInterval: (steps) => logInterval = steps,
     page: (url) => print(`page: ${url}`),
     ready({ size, flopsPerToken }) {
       print(`${size.toLocaleString("en-US")} parameters, ${(flopsPerToken / 1e6).toFixed(1)} MFLOP a token`);
@@ -52,7 +54,7 @@ export function trainConsole({ max_iters, log_interval, quiet }: RunConfig): Tra
       if (bar.isShown) {
         const left = (max_iters - done) * stepsMs / (done - first) / 1000;
         bar.update({ what: "iter", done, total: max_iters, note: describeSpeed(line, left) });
-      } else if (line.step % log_interval === 0 || line.step === max_iters - 1) {
+      } else if (line.step % logInterval === 0 || line.step === max_iters - 1) {
         print(describeStep(line));
       }
     },

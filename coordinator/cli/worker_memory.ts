@@ -3,6 +3,7 @@ import { ReductionTree } from "../../shared/reduction_tree.ts";
 import { Accumulator } from "../../worker/collective/accumulator.ts";
 import { sliceRows } from "../../worker/engines/slices.ts";
 import type { Model } from "../../worker/model/load_model.ts";
+import { keepsProbabilities } from "../../worker/model/ops.ts";
 import { dealShards } from "../plan.ts";
 
 /** What one worker's memory holds, in bytes. */
@@ -24,7 +25,7 @@ export interface WorkerMemoryOptions {
 const FLOAT_BYTES = 4;
 /** Numbers a token, layer and channel that the backward pass of a transformer's block needs (arXiv:2205.05198, table 2). */
 const KEPT_A_CHANNEL = 17;
-/** Numbers a token, layer, head and position of attention. */
+/** Numbers a token, layer, head and position of attention, where it keeps them. */
 const KEPT_A_POSITION = 2.5;
 /** Logits, their softmax, and their gradient. */
 const KEPT_A_TOKEN = 3;
@@ -37,7 +38,8 @@ export function workerMemory(model: Model, { config, workers }: WorkerMemoryOpti
   const rows = sliceRows({ batchSize: batch_size, length: T });
   const gradients = Accumulator.bufferCount(new ReductionTree(V), shards) + (rows < batch_size ? 1 : 0) +
     (workers > 1 ? 1 : 0);
-  const ofLayers = n_layer * (KEPT_A_CHANNEL * n_embd + KEPT_A_POSITION * n_head * T);
+  const ofAttention = keepsProbabilities(T) ? KEPT_A_POSITION * n_head * T : 0;
+  const ofLayers = n_layer * (KEPT_A_CHANNEL * n_embd + ofAttention);
   return {
     state: FLOAT_BYTES * 4 * model.size,
     gradients: FLOAT_BYTES * gradients * model.size,

@@ -90,7 +90,7 @@ export function pageApp({ token, port, runs, feed }: PageAppOptions): Hono<PageE
     const command = commandSchema.safeParse(await c.req.json().catch(() => null));
     if (!command.success) return c.json({ code: "E_DECODE", message: "This is no command" }, 400);
     const answer = await steerRun(one.path, { ...command.data, remote: c.env.remoteAddr });
-    return c.json(answer, "code" in answer ? 409 : 200);
+    return c.json(answer); // a refusal is an answer too
   });
   return app;
 }

@@ -41,8 +41,8 @@ export interface RunNews {
   readonly log: readonly LogRecord[];
 }
 
-/** Points of each curve that are kept: twice as many as the widest screen has columns, after zooming in eight times. */
-const POINTS = 1 << 16;
+/** Points of each curve that are kept: a wide screen has an eighth of them as columns. */
+const POINTS = 1 << 15;
 /** In what is new a few points will do: a page that wants more asks for the curves. */
 const NEWS_POINTS = 32;
 const KEPT = { results: 200, samples: 200, workers: 120, log: 500, membership: 1_000 } as const;

@@ -1,14 +1,19 @@
+import { runKeys } from "../../shared/config/keys/run.ts";
 import type { RunConfig } from "../../shared/config/run_config.ts";
 import { LockstepError } from "../../shared/errors.ts";
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { RunActivity, RunObserver } from "../coordinator.ts";
 import type { Group } from "../group.ts";
 import type { WorkerStatus } from "../worker_status.ts";
+import { RunHistory } from "../run_history/run_history.ts";
+import { refusedKey } from "./refused_key.ts";
 import type { RunStatus, Steering } from "./steering.ts";
 
 export interface RunSteeringOptions {
   readonly group: Pick<Group, "epoch" | "generation" | "ids" | "position" | "tell" | "workers">;
   readonly config: Pick<RunConfig, "max_iters" | "log_interval" | "eval_only">;
+  /** Writes a line of the run's log. */
+  note(event: string, fields: Record<string, unknown>): void;
   readonly runDir: string;
   readonly minMembers: number;
   /** The step of the checkpoint to go on from; null for a new run. */
@@ -17,6 +22,10 @@ export interface RunSteeringOptions {
   warn(sentence: string): void;
 }
 
+type Estimate = { readonly step: number; readonly train: number; readonly val: number };
+
+/** A terminal has fewer columns. */
+const HISTORY_POINTS = 512;
 /** Logged lines that are kept for those who watch. */
 const KEPT_LINES = 1_000;
 /** Of them, those that somebody sees who begins to watch. */
@@ -32,9 +41,16 @@ export class RunSteering implements Steering {
   #lines: MetricsLine[] = [];
   /** Who waits for a checkpoint. */
   readonly #saves: PromiseWithResolvers<number>[] = [];
+  /** Who waits for an estimate. */
+  readonly #estimates: PromiseWithResolvers<Estimate>[] = [];
+  #pausedBy: string | null = null;
+  #logInterval: number;
+  #observer: RunObserver = {};
+  #history: RunHistory | null = null;
   #isOver = false;
 
   constructor(private readonly options: RunSteeringOptions) {
+    this.#logInterval = options.config.log_interval;
     this.#savedStep = options.savedStep;
   }
 
@@ -48,8 +64,19 @@ export class RunSteering implements Steering {
     return this.#saves.length > 0;
   }
 
+  /** For `CoordinatorOptions.shouldEstimate`. */
+  get shouldEstimate(): boolean {
+    return this.#estimates.length > 0;
+  }
+
+  /** For `CoordinatorOptions.isPaused`. */
+  get isPaused(): boolean {
+    return this.#pausedBy !== null;
+  }
+
   /** An observer of the run that tells `observer` and notices what it needs itself. */
   observing(observer: RunObserver): RunObserver {
+    this.#observer = observer;
     return {
       ...observer,
       begins: (activity) => {
@@ -63,6 +90,7 @@ export class RunSteering implements Steering {
       },
       estimate: (estimate) => {
         this.#estimate = estimate;
+        for (const { resolve } of this.#estimates.splice(0)) resolve(estimate);
         observer.estimate?.(estimate);
       },
       checkpoint: (saved) => {
@@ -81,6 +109,7 @@ export class RunSteering implements Steering {
   end(): void {
     this.#isOver = true;
     for (const { reject } of this.#saves.splice(0)) reject(this.#overError());
+    for (const { reject } of this.#estimates.splice(0)) reject(this.#endedError("estimate the losses"));
   }
 
   status(): RunStatus {
@@ -116,6 +145,59 @@ export class RunSteering implements Steering {
     return await save.promise;
   }
 
+  async estimate(): Promise<Estimate> {
+    this.#refuseAtEnd("estimate the losses");
+    const estimate = Promise.withResolvers<Estimate>();
+    this.#estimates.push(estimate);
+    return await estimate.promise;
+  }
+
+  pause(by: string): number {
+    this.#refuseAtEnd("pause the run");
+    if (this.#pausedBy !== null) {
+      throw new LockstepError(
+        "E_RUN",
+        `Cannot pause the run as it is paused already: ${this.#pausedBy} did it`,
+      );
+    }
+    const { step } = this.options.group.position;
+    this.#pausedBy = by;
+    this.options.note("paused", { by, step });
+    this.options.warn(`${by} paused the run: no step follows the one under way`);
+    return step;
+  }
+
+  resume(by: string): void {
+    if (this.#pausedBy === null) {
+      throw new LockstepError("E_RUN", "Cannot resume the run as nobody has paused it");
+    }
+    this.#pausedBy = null;
+    this.options.note("resumed", { by, step: this.options.group.position.step });
+    this.options.warn(`${by} resumed the run`);
+  }
+
+  set({ key, value, by }: { key: string; value: string; by: string }): void {
+    const { runDir, note, warn } = this.options;
+    if (key !== "log_interval") throw refusedKey(key, { value, runDir, savedStep: this.#savedStep });
+    const steps = runKeys.log_interval.safeParse(Number(value));
+    if (!/^\d+$/.test(value) || !steps.success) {
+      throw new LockstepError(
+        "E_CONFIG",
+        `Cannot set log_interval to ${value} as it must be ${runKeys.log_interval.unwrap().description}`,
+      );
+    }
+    note("log_interval", { by, from: this.#logInterval, to: steps.data });
+    warn(`${by} set log_interval to ${steps.data}`);
+    this.#logInterval = steps.data;
+    this.#observer.logInterval?.(steps.data);
+  }
+
+  async history(): Promise<RunHistory> {
+    this.#history ??= new RunHistory(this.options.runDir, { points: HISTORY_POINTS });
+    await this.#history.refresh();
+    return this.#history;
+  }
+
   evict(worker: string, by: string): string {
     const { group, minMembers } = this.options;
     const workers = group.workers;
@@ -148,14 +230,15 @@ export class RunSteering implements Steering {
       );
     }
     this.#stoppedBy = by;
+    this.#pausedBy = null;
     this.options.warn(`${by} stopped the run: it ends after the step under way`);
   }
 
   /** Keeps those lines that metrics.jsonl gets. */
   #remember(line: MetricsLine): void {
-    const { log_interval, max_iters } = this.options.config;
+    const { max_iters } = this.options.config;
     this.#last = line;
-    if (line.step % log_interval !== 0 && line.step !== max_iters - 1) return;
+    if (line.step % this.#logInterval !== 0 && line.step !== max_iters - 1) return;
     const before = this.#lines.filter(({ step }) => step < line.step); // a run that went back makes steps again
     this.#lines = [...before, line].slice(-KEPT_LINES);
   }
@@ -165,6 +248,20 @@ export class RunSteering implements Steering {
     const step = this.#savedStep;
     if (step === null) return;
     for (const { resolve } of this.#saves.splice(0)) resolve(step);
+  }
+
+  /** Refuses what has its place between two steps, where none follows. */
+  #refuseAtEnd(what: string): void {
+    const { config: { eval_only, max_iters }, group } = this.options;
+    if (eval_only) {
+      throw new LockstepError("E_RUN", `Cannot ${what} as the run makes no steps: it only evaluates`);
+    }
+    const isAtEnd = group.position.step >= max_iters || this.#stoppedBy !== null;
+    if (this.#isOver || isAtEnd) throw this.#endedError(what);
+  }
+
+  #endedError(what: string): LockstepError {
+    return new LockstepError("E_RUN", `Cannot ${what} as the run ends`);
   }
 
   #overError(): LockstepError {

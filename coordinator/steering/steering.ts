@@ -1,5 +1,6 @@
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { RunActivity } from "../coordinator.ts";
+import type { RunHistory } from "../run_history/run_history.ts";
 import type { WorkerStatus } from "../worker_status.ts";
 
 /** Where a run is. */
@@ -34,6 +35,16 @@ export interface Steering {
   metrics(after: number | null): readonly MetricsLine[];
   /** Saves at the next boundary between steps; resolves to the checkpoint's step. Where the steps are all made, to that of the last. */
   save(): Promise<number>;
+  /** Estimates the losses at the next boundary between steps. */
+  estimate(): Promise<{ step: number; train: number; val: number }>;
+  /** Begins no further step until `resume`; gives the steps that are made. */
+  pause(by: string): number;
+  /** Goes on after a pause. */
+  resume(by: string): void;
+  /** Has every so many steps logged; the only key that can be changed: any other is refused with what to do instead. */
+  set(change: { key: string; value: string; by: string }): void;
+  /** The run as its files tell it by now. */
+  history(): Promise<RunHistory>;
   /** Sends the worker of that name, or of that rank, away, and gives its name. */
   evict(worker: string, by: string): string;
   /** Ends the run after the step under way, as Ctrl-C does. */

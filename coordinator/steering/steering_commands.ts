@@ -1,8 +1,10 @@
 import { suggest } from "../../shared/config/suggest.ts";
 import { LockstepError } from "../../shared/errors.ts";
+import { describeRecord } from "../../shared/log.ts";
 import type { MetricsLine } from "../../shared/metrics.ts";
 import type { RunActivity } from "../coordinator.ts";
 import type { WorkerStatus } from "../worker_status.ts";
+import { plotText } from "./plot_text.ts";
 import type { RunStatus, Steering } from "./steering.ts";
 
 /** What a command came to. */
@@ -19,6 +21,8 @@ export interface Parameter {
   readonly optional?: true;
   /** Whether it names a worker, so that a console can complete it. */
   readonly isWorker?: true;
+  /** Words that are not refused at once. */
+  readonly choices?: readonly string[];
 }
 
 /** A command with which people steer a run, from a console or a page. */
@@ -27,6 +31,10 @@ export interface SteeringCommand {
   /** What it does, one line. */
   readonly summary: string;
   readonly parameters: readonly Parameter[];
+  /** Whether it does something to the run: such commands are on the page, which shows all else anyway. */
+  readonly acts?: true;
+  /** Whether it cannot be taken back. */
+  readonly isFinal?: true;
   /** Whether it is asked again and again, each time with the `next` of the answer's value, until the person has seen enough. */
   readonly follows?: true;
   /** Does it with as many words as it has parameters. Rejects with a `LockstepError` that says why it cannot be done. */
@@ -66,9 +74,88 @@ export const steeringCommands: readonly SteeringCommand[] = [
     },
   },
   {
+    name: "loss",
+    summary: "Plot the losses of the run so far",
+    parameters: [],
+    async run(_, { steering }) {
+      const history = await steering.history();
+      const { steps, columns: { loss: { mean } } } = history.metrics({ points: PLOT_POINTS });
+      const { steps: at, columns: { val_loss } } = history.estimates({ points: PLOT_POINTS });
+      const curves = [
+        { mark: "•", name: "loss", steps, values: mean },
+        { mark: "○", name: "val loss", steps: at, values: val_loss.mean },
+      ];
+      return { text: plotText(curves), value: { curves } };
+    },
+  },
+  {
+    name: "samples",
+    summary: "What the model wrote at the last estimates, the newest first",
+    parameters: [{ label: "N", optional: true }],
+    async run([word = "3"], { steering }) {
+      const samples = (await steering.history()).samples.slice(-countOf(word, "samples")).toReversed();
+      const shown = samples.map(({ step, prompt, text }) => `after ${step} steps:\n${prompt}${text}\n`);
+      return { text: shown.length === 0 ? "no samples yet" : shown.join("\n"), value: { samples } };
+    },
+  },
+  {
+    name: "log",
+    summary: "The last lines of the run's log",
+    parameters: [{ label: "N", optional: true }],
+    async run([word = "20"], { steering }) {
+      const records = (await steering.history()).log.slice(-countOf(word, "lines"));
+      return { text: records.map(describeRecord).join("\n"), value: { records } };
+    },
+  },
+  {
+    name: "pause",
+    summary: "Begin no further step until resume; workers stay",
+    parameters: [],
+    acts: true,
+    run(_, { steering, by }) {
+      const step = steering.pause(by);
+      return { text: `the run pauses after the step under way (it has made ${step})`, value: { step } };
+    },
+  },
+  {
+    name: "resume",
+    summary: "Go on after a pause",
+    parameters: [],
+    acts: true,
+    run(_, { steering, by }) {
+      steering.resume(by);
+      return { text: "the run goes on", value: {} };
+    },
+  },
+  {
+    name: "eval",
+    summary: "Estimate the losses at the next boundary between steps",
+    parameters: [],
+    acts: true,
+    async run(_, { steering }) {
+      const { step, train, val } = await steering.estimate();
+      const text = `after ${step} steps: train loss ${shown(train, 4)}, val loss ${shown(val, 4)}`;
+      return { text, value: { step, train, val } };
+    },
+  },
+  {
+    name: "set",
+    summary: "Change log_interval; any other key is refused, with what to do instead",
+    parameters: [{ label: "KEY", choices: ["log_interval"] }, { label: "VALUE" }],
+    acts: true,
+    run([key, value], { steering, by }) {
+      steering.set({ key, value, by });
+      return {
+        text: `${key} is ${value} from now on; a resumed run has its own again`,
+        value: { key, value },
+      };
+    },
+  },
+  {
     name: "save",
     summary: "Save a checkpoint at the next boundary between steps",
     parameters: [],
+    acts: true,
     async run(_, { steering }) {
       const step = await steering.save();
       return { text: `saved: the newest checkpoint is that of step ${step}`, value: { step } };
@@ -78,6 +165,8 @@ export const steeringCommands: readonly SteeringCommand[] = [
     name: "evict",
     summary: "Send a worker away, by rank or name; the others go on with the same step",
     parameters: [{ label: "N|ID", isWorker: true }],
+    acts: true,
+    isFinal: true,
     run([word], { steering, by }) {
       const id = steering.evict(word, by);
       return {
@@ -91,6 +180,8 @@ export const steeringCommands: readonly SteeringCommand[] = [
     name: "stop",
     summary: "End the run after the step under way, with a checkpoint, as Ctrl-C does",
     parameters: [],
+    acts: true,
+    isFinal: true,
     run(_, { steering, by }) {
       const { step, activity } = steering.status();
       steering.stop(by);
@@ -129,10 +220,19 @@ function stepOf(word: string): number {
   throw new LockstepError("E_USAGE", `Cannot watch from ${word} on: a step is a whole number from 0`);
 }
 
+/** Words of a number of lines. */
+function countOf(word: string, what: string): number {
+  if (/^[1-9]\d{0,2}$/.test(word)) return Number(word);
+  throw new LockstepError("E_USAGE", `Cannot show ${word} ${what}: a whole number from 1 to 999 is required`);
+}
+
+const PLOT_POINTS = 400;
+
 const ACTIVITIES: Record<RunActivity | "waiting", string> = {
   forming: "waiting for its first members",
   waiting: "waiting for workers",
   stepping: "making steps",
+  paused: "paused",
   estimating: "estimating its losses",
   saving: "saving a checkpoint",
   evaluating: "evaluating its task",

@@ -13,6 +13,8 @@ const schema = z.discriminatedUnion("kind", [
     batchSize: z.int().min(1),
     show: z.int().min(0),
   }),
+  /** One batch: so many samples of at most so many tokens, shown as prompt and text in turn. */
+  z.strictObject({ kind: z.literal("sample"), samples: z.int().min(1), maxNewTokens: z.int().min(1) }),
 ]);
 
 export type EvaluationRequest = z.infer<typeof schema>;

@@ -1,4 +1,4 @@
-/** Greedy continuation of `prompts` (B, promptLength), int32; answered by the new ids, (B, maxNewTokens) int32. */
+/** Continuation of `prompts` (B, promptLength), int32; answered by the new ids, (B, maxNewTokens) int32. */
 export interface GenerateRequest {
   readonly kind: "generate";
   readonly batchSize: number;
@@ -7,6 +7,16 @@ export interface GenerateRequest {
   /** By row: tokens that count, at least 1, the rest being padding; left out, all do. */
   readonly lengths?: Int32Array;
   readonly maxNewTokens: number;
+  /** How tokens are drawn; left out, the likeliest is taken. */
+  readonly draw?: Draw;
+}
+
+/** Draws each token from those below `vocabSize`, with the random numbers of `seed`; see `Sampling` in worker/sampling.ts. */
+export interface Draw {
+  readonly temperature: number;
+  readonly topK: number | null;
+  readonly seed: number;
+  readonly vocabSize: number;
 }
 
 /** −log p of each target, tokens and targets (B, T) int32; answered by (B, T) float32, 0 where the target is −1. */

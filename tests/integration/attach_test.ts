@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { steeringCommands } from "../../coordinator/steering/steering_commands.ts";
 import { assertRefused, type Ended, NO_PROC, PROGRAM, type Sandbox, sandbox, TINY } from "./support.ts";
 import { NO_TERMINAL, Terminal } from "./terminal.ts";
 
@@ -74,7 +75,7 @@ test(
       await terminal.shows(/^0 +worker-0 +member .*\n1 +worker-1 +member /m);
 
       await terminal.type("s", "Tab", "Tab");
-      await terminal.shows(/^status +save +stop/m);
+      await terminal.shows(/^status +samples +set +save +stop/m);
       await terminal.type("ta\t\r"); // in one piece, as over a slow line
       await terminal.shows(/^run> status *\nrun: \d+ of/m);
       await terminal.type("Up", "Enter");
@@ -104,12 +105,39 @@ test(
         `step-${saved.padStart(8, "0")}`,
       );
 
+      await terminal.enter("loss");
+      await terminal.shows(/\d\.\d{4} │.*\n(.*│.*\n)+ +└─+\n +0 +\d+\n +• loss {2}○ val loss/);
+      await terminal.enter("samples");
+      await terminal.shows(/no samples yet/);
+      await terminal.enter("log 2");
+      await terminal.shows(/^\d\d:\d\d:\d\d info coordinator command .*"log 2"/m);
+      await terminal.enter("log none");
+      await terminal.shows(/E_USAGE: Cannot show none lines/);
+      await terminal.enter("resume");
+      await terminal.shows(/E_RUN: Cannot resume the run as nobody has paused it/);
+      await terminal.enter("pause");
+      await terminal.shows(/the run pauses after the step under way \(it has made \d+\)/);
+      await terminal.enter("eval");
+      const [, paused] = await terminal.shows(/after (\d+) steps: train loss \d+\.\d{4}, val loss/);
+      await terminal.enter("samples 1");
+      await terminal.shows(new RegExp(`after ${paused} steps:\n(\\d+ )+→ \\S`));
+      await terminal.enter("status");
+      await terminal.shows(new RegExp(`run: ${paused} of 100000 steps, paused`));
+      await terminal.enter("set learning_rate 1e-4");
+      await terminal.shows(/E_CONFIG: Cannot set learning_rate .*--init_from=run@\d+ --learning_rate=1e-4/);
+      await terminal.type("set l", "Tab", "2", "Enter");
+      await terminal.shows(/log_interval is 2 from now on/);
+      await terminal.enter("set log_interval 1");
+      await terminal.shows(/log_interval is 1 from now on/);
+      await terminal.enter("resume");
+      await terminal.shows(/the run goes on$/m);
+
       await terminal.enter("watch");
       await terminal.shows(/any key ends it\n(iter \d+: loss .*\n){12,}/);
       await terminal.type("x");
       await terminal.shows(/tokens\/s\n+run> $/m);
       await terminal.enter("help");
-      for (const name of ["status", "workers", "watch", "save", "evict", "stop", "quit"]) {
+      for (const name of [...steeringCommands.map(({ name }) => name), "quit"]) {
         await terminal.shows(new RegExp(`^ +${name} .*\\w`, "m"));
       }
       await terminal.enter("quit");
@@ -144,7 +172,7 @@ test(
       ended.out,
       /stopped after step \d+; to go on: deno task cli train --init_from=resume --out_dir=run/,
     );
-    assert.match(ended.err, /@\S+ evicted worker-1\n.*@\S+ stopped the run/);
+    assert.match(ended.err, /@\S+ evicted worker-1\n.*@\S+ paused the run(.*\n)+.*@\S+ stopped the run/);
     assert.deepEqual(box.leftovers(), []);
     await assert.rejects(Deno.stat(box.path("run", "attach.json")), Deno.errors.NotFound);
     assert.deepEqual(await loggedCommands(box, "run"), [
@@ -156,6 +184,22 @@ test(
       "command_refused: evict 9",
       "command: evict worker-1",
       "command: save",
+      "command: loss",
+      "command: samples",
+      "command: log 2",
+      "command: log none",
+      "command_refused: log none",
+      "command: resume",
+      "command_refused: resume",
+      "command: pause",
+      "command: eval",
+      "command: samples 1",
+      "command: status",
+      "command: set learning_rate 1e-4",
+      "command_refused: set learning_rate 1e-4",
+      "command: set log_interval 2",
+      "command: set log_interval 1",
+      "command: resume",
       "command: watch",
       "command: status",
       "command: watch 0",

@@ -71,7 +71,7 @@ Deno.test("train --dry_run prints configuration, parameters, memory and FLOP, an
   }
   assert.match(out, /^# workers: 4, threads of each: 1 \(--nproc_per_node=4\)$/m);
   assert.match(out, /^# 14,544 parameters$/m);
-  assert.match(out, /^# memory a worker: .* MiB/m);
+  assert.match(out, /^# memory a worker: .* MiB, activations 0\.[1-9] MiB$/m);
   assert.match(out, /^# a step: 128 tokens, 0\.0\d+ GFLOP$/m);
   assert.deepEqual([...Deno.readDirSync(box.dir)], []);
 });

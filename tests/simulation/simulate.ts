@@ -132,6 +132,7 @@ class SimulatedRun {
         eval_interval: this.world.dice.pick([3, 1000]),
         eval_iters: 2,
         eval_items: 0,
+        eval_samples: 0,
         decay_lr: false,
         audit_interval: 4,
       },

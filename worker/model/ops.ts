@@ -116,9 +116,15 @@ export function geluTanh(x: tf.Tensor2D): tf.Tensor2D {
   return tf.mul(tf.mul(x, tf.add(tf.tanh(inner), 1)), 0.5);
 }
 
-/** Splits T queries into blocks of 64 … 100: a block sees only the keys up to its end. One block below 128. */
+/** With more blocks the many sums of their gradients cost more than the masked scores that they save. */
+const MOST_BLOCKS = 16;
+
+/**
+ * Splits T queries into blocks of 64 … 100, or 16 larger ones: a block sees only the keys up to its end. One block below
+ * 128.
+ */
 export function queryBlocks(length: number): Block[] {
-  const count = length < 128 ? 1 : Math.round(length / 80);
+  const count = length < 128 ? 1 : Math.min(MOST_BLOCKS, Math.round(length / 80));
   const size = Math.ceil(length / count);
   return Array.from({ length: Math.ceil(length / size) }, (_, i) => ({
     begin: i * size,
@@ -157,11 +163,38 @@ function mergePrefixes(parts: readonly tf.Tensor3D[], blocks: readonly Block[]):
   return sums.length === 1 ? sums[0] : tf.concat(sums, 1);
 }
 
+/** Above it, probabilities would be most of what a step keeps. */
+const LONGEST_KEPT = 1024;
+
+/** Whether attention over that many tokens keeps its probabilities for the backward pass. */
+export const keepsProbabilities = (length: number) => length <= LONGEST_KEPT;
+
+/**
+ * x (M, T, D) with one more number in each row. What the backward pass makes again of q, k and v it makes of these: from
+ * the same operands, the compiler would take the forward pass's own products and copies, and keep them until then.
+ */
+function beside(x: tf.Tensor3D, value: number): tf.Tensor3D {
+  const [rows, length] = x.shape;
+  return tf.concat([x, tf.fill([rows, length, 1], value)], 2);
+}
+
+/** log Σ exp(scores) of each row, whose softmax is `p`. */
+function logSumExp(scores: tf.Tensor3D, p: tf.Tensor3D): tf.Tensor3D {
+  return tf.sub(tf.max(scores, -1, true), tf.log(tf.max(p, -1, true)));
+}
+
 /**
  * Causal attention softmax(q kᵀ/√D + mask) v of q, k, v (M, T, D), M = heads · B: (M, T, D).
  * `drop` (M, T, T), if given, multiplies the probabilities: 0 or 1/(1−p).
+ * Unless `keep`, the backward pass gets a number of each query instead of its probabilities, and makes them again (Dao et
+ * al. 2022, arXiv:2205.14135): the default above 1,024 tokens.
  */
-export function attention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, drop?: tf.Tensor3D): tf.Tensor3D {
+export function attention(
+  q: tf.Tensor3D,
+  k: tf.Tensor3D,
+  v: tf.Tensor3D,
+  { drop, keep = keepsProbabilities(q.shape[1]) }: { drop?: tf.Tensor3D; keep?: boolean } = {},
+): tf.Tensor3D {
   const [, length, headSize] = q.shape;
   const blocks = queryBlocks(length);
   const scale = 1 / Math.sqrt(headSize);
@@ -170,39 +203,52 @@ export function attention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, drop?:
 
   const op = fused(([q, k, v]: [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D], save) => {
     const queries = splitRows(q, blocks);
-    const probabilities = blocks.map((block, i) => {
-      const scores = tf.mul(tf.matMul(queries[i], prefix(k, block), false, true), scale);
-      return tf.softmax(tf.add(scores, causalMask(block))) as tf.Tensor3D;
+    const made = blocks.map((block, i) => {
+      const products = tf.mul(tf.matMul(queries[i], prefix(k, block), false, true), scale);
+      const scores: tf.Tensor3D = tf.add(products, causalMask(block));
+      const p = tf.softmax(scores) as tf.Tensor3D;
+      const output = tf.matMul(dropped(p, block), prefix(v, block)) as tf.Tensor3D;
+      return { output, kept: keep ? p : logSumExp(scores, p) };
     });
-    const outputs = blocks.map((block, i) =>
-      tf.matMul(dropped(probabilities[i], block), prefix(v, block)) as tf.Tensor3D
-    );
+    const outputs = made.map(({ output }) => output);
     const value: tf.Tensor3D = outputs.length === 1 ? outputs[0] : tf.concat(outputs, 1);
-    save([q, k, v, value, ...probabilities, ...(drop === undefined ? [] : [drop])]);
+    save([q, k, v, value, ...made.map(({ kept }) => kept), ...(drop === undefined ? [] : [drop])]);
     return { value, gradFunc: (dy, saved) => attentionGradients(dy as tf.Tensor3D, saved) };
   });
 
   function attentionGradients(dy: tf.Tensor3D, saved: tf.Tensor[]): tf.Tensor[] {
     const [q, k, v, value, ...rest] = saved as tf.Tensor3D[];
-    const [probabilities, mask] = [rest.slice(0, blocks.length), rest.at(blocks.length)];
+    const [kept, mask] = [rest.slice(0, blocks.length), rest.at(blocks.length)];
+    const [keys, values, dOutput] = keep ? [k, v, dy] : [beside(k, 1), beside(v, 0), beside(dy, 0)];
     const along = tf.sum(tf.mul(dy, value), -1, true) as tf.Tensor3D; // δ (M, T, 1)
-    const [queries, dyRows, alongRows] = [q, dy, along].map((x) => splitRows(x, blocks));
+    const [queries, dyRows, dRows, alongRows] = [q, dy, dOutput, along].map((x) => splitRows(x, blocks));
     const parts = blocks.map((block, i) => {
-      const p = probabilities[i];
-      const dp = dropped(tf.matMul(dyRows[i], prefix(v, block), false, true), block, mask);
+      const p = keep ? kept[i] : probabilities(queries[i], prefix(keys, block), { logSum: kept[i], block });
+      const dp = dropped(tf.matMul(dRows[i], prefix(values, block), false, true), block, mask);
       const ds = tf.mul(p, tf.sub(dp, alongRows[i]));
       return {
-        dq: tf.mul(tf.matMul(ds, prefix(k, block)), scale) as tf.Tensor3D,
+        dq: tf.mul(tf.matMul(ds, prefix(keys, block)), scale) as tf.Tensor3D,
         dk: tf.mul(tf.matMul(ds, queries[i], true, false), scale) as tf.Tensor3D,
         dv: tf.matMul(dropped(p, block, mask), dyRows[i], true, false) as tf.Tensor3D,
       };
     });
     const dq = parts.length === 1 ? parts[0].dq : tf.concat(parts.map((part) => part.dq), 1);
     return [
-      dq,
+      keep ? dq : tf.slice(dq, [0, 0, 0], [-1, -1, headSize]),
       mergePrefixes(parts.map((part) => part.dk), blocks),
       mergePrefixes(parts.map((part) => part.dv), blocks),
     ];
+  }
+
+  /** A block's softmax from the logarithm of its sum, which stands behind q as the 1 stands behind k. */
+  function probabilities(
+    q: tf.Tensor3D,
+    longK: tf.Tensor3D,
+    { logSum, block }: { logSum: tf.Tensor3D; block: Block },
+  ): tf.Tensor3D {
+    const longQ: tf.Tensor3D = tf.concat([q, tf.mul(logSum, -1 / scale)], 2);
+    const scores = tf.mul(tf.matMul(longQ, longK, false, true), scale);
+    return tf.exp(tf.add(scores, causalMask(block)));
   }
 
   return op(q, k, v);

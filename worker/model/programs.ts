@@ -40,7 +40,8 @@ function trainingContext(config: ModelConfig, batchSize: number, masks: MaskSour
     dropout: (x) => tf.mul(x, mask(1, x.shape)),
     attention: (q, k, v) => {
       const length = q.shape[1];
-      return attention(q, k, v, mask(config.n_head, [q.shape[0], length, length]) as tf.Tensor3D);
+      const drop = mask(config.n_head, [q.shape[0], length, length]) as tf.Tensor3D;
+      return attention(q, k, v, { drop });
     },
   };
 }

@@ -6,15 +6,15 @@ async function ask(path, options) {
   if (!response.headers.get("content-type")?.startsWith("application/json")) {
     throw new Error(await response.text());
   }
-  return { ok: response.ok, body: await response.json() };
+  return await response.json();
 }
 
 export async function getRuns() {
-  return (await ask("/api/runs")).body;
+  return await ask("/api/runs");
 }
 
 export async function getRun(run) {
-  return (await ask(`/api/runs/${run}`)).body;
+  return await ask(`/api/runs/${run}`);
 }
 
 /** Curves of a range of steps, null for the whole run, in at most `points` points. */
@@ -24,11 +24,11 @@ export async function getCurves(run, { range, points }) {
     query.set("from", range.from);
     query.set("to", range.to);
   }
-  return (await ask(`/api/runs/${run}/curves?${query}`)).body;
+  return await ask(`/api/runs/${run}/curves?${query}`);
 }
 
 export async function getCommands() {
-  return (await ask("/api/commands")).body;
+  return await ask("/api/commands");
 }
 
 /** Resolves to what the run answered; throws an Error that says why it refused. */
@@ -36,8 +36,8 @@ export async function send(run, { name, words }) {
   const headers = { "content-type": "application/json" };
   const body = JSON.stringify({ name, words });
   const answer = await ask(`/api/runs/${run}/commands`, { method: "POST", headers, body });
-  if (!answer.ok) throw new Error(answer.body.message);
-  return answer.body;
+  if (answer.code !== undefined) throw new Error(answer.message);
+  return answer;
 }
 
 /** Follows what is new until the page is closed; after a pause of the connection `opened` is called again. */

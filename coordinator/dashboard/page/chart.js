@@ -140,8 +140,10 @@ export class Chart {
     this.#at = Math.min(x.length - 1, Math.max(0, index));
     plot.setCursor({ left: plot.valToPos(x[this.#at], "x"), top: 10 });
     const values = this.#lines.flatMap(({ label, isFaint }, i) => {
-      const value = columns[i][this.#at];
-      return isFaint || typeof value !== "number" ? [] : [`${label} ${number(value)}`];
+      if (isFaint) return [];
+      // Curves have points at different steps: each is read where it was last.
+      const value = columns[i].slice(0, this.#at + 1).findLast((value) => typeof value === "number");
+      return value === undefined ? [] : [`${label} ${number(value)}`];
     });
     this.read(`${this.title}, step ${number(x[this.#at])}: ${values.join(", ")}`);
   }

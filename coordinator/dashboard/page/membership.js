@@ -5,10 +5,11 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** Who belonged to the run over its steps, and what changed it. */
 export function showMembership(records, lastStep) {
-  const rosters = records.filter(({ event }) => event === "roster").map(({ fields }) => fields);
+  const rosters = records.filter(isRoster).map(({ fields }) => fields);
   if (rosters.length === 0) return fill("membership-chart");
   fill("membership-chart", chart(rosters, Math.max(1, lastStep)));
-  const changes = records.toReversed().map(({ time, event, fields }) => [
+  const told = records.filter((record) => record.event !== "roster" || isRoster(record));
+  const changes = told.toReversed().map(({ time, event, fields }) => [
     clock(time),
     event === "roster" ? number(fields.step) : "",
     describe(event, fields),
@@ -17,6 +18,11 @@ export function showMembership(records, lastStep) {
     "membership-list",
     table(["time", "step", "what happened"], changes, { label: "Changes of membership" }),
   );
+}
+
+/** Who belongs from a step on: `{ fields: { step, generation, members } }`. */
+export function isRoster({ event, fields }) {
+  return event === "roster" && Number.isFinite(fields.step) && Array.isArray(fields.members);
 }
 
 function describe(event, fields) {

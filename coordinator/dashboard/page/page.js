@@ -1,13 +1,14 @@
 import { follow, getCommands, getRun, getRuns } from "/assets/api.js";
 import { Curves, darkly } from "/assets/curves.js";
 import { showLog } from "/assets/log.js";
-import { showMembership } from "/assets/membership.js";
+import { isRoster, showMembership } from "/assets/membership.js";
 import { describeRun, showRuns } from "/assets/runs.js";
 import { Steering } from "/assets/steering.js";
 import { showCheckpoints, showResults, showSamples } from "/assets/tables.js";
 import { showWorkers } from "/assets/workers.js";
 
 const MEMBERSHIP = ["roster", "membership", "member_failed", "restored"];
+const PAUSES = ["paused", "resumed"];
 const KEPT = 1_000;
 
 const byId = (id) => document.getElementById(id);
@@ -93,7 +94,7 @@ class Page {
     showMembership(details.membership, details.step);
     showCheckpoints(details);
     byId("config").textContent = details.config;
-    const roster = details.membership.findLast(({ event }) => event === "roster");
+    const roster = details.membership.findLast(isRoster);
     this.steering.show(this.focused, {
       steerable: details.steerable && this.maySteer,
       workers: roster?.fields.members ?? [],
@@ -102,7 +103,9 @@ class Page {
 
   showRuns() {
     const run = this.runs[this.focused];
-    byId("summary").textContent = `${run.name}: ${describeRun(run)}`;
+    const isPaused = run.running &&
+      this.details?.log.findLast(({ event }) => PAUSES.includes(event))?.event === "paused";
+    byId("summary").textContent = `${run.name}: ${describeRun(run)}${isPaused ? ", paused" : ""}`;
     document.title = `${run.name} – Lockstep`;
     showRuns(this.runs, {
       chosen: this.chosen,

@@ -55,6 +55,11 @@ export const evaluationKeys = {
     unit: "micro-batches",
     help: "Micro-batches over which a loss is estimated",
   }),
+  eval_samples: wholeNumber(0, 64).default(1).register(about, {
+    unit: "samples",
+    help:
+      "What the model writes at each estimate after the first step, kept in samples.jsonl; 0 leaves it out",
+  }),
   early_stopping_patience: optional(wholeNumber(1)).default(null).register(about, {
     unit: "estimates",
     help:

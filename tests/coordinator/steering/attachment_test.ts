@@ -24,7 +24,7 @@ function steeringOf(runDir: string): RunSteering {
   return new RunSteering({
     group: { ...group, position: { step: 3, stateHash: null } },
     config: { max_iters: 10, log_interval: 1, eval_only: false },
-    ...{ runDir, minMembers: 1, savedStep: null, warn: () => {} },
+    ...{ runDir, minMembers: 1, savedStep: null, warn: () => {}, note: () => {} },
   });
 }
 

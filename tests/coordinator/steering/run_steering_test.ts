@@ -17,6 +17,8 @@ interface Given {
 function steeringOf({ workers = [], minMembers = 1, eval_only = false }: Given = {}) {
   const told: MembershipEvent[] = [];
   const warnings: string[] = [];
+  const notes: [string, Record<string, unknown>][] = [];
+  const intervals: number[] = [];
   const ids = workers.filter(({ rank }) => rank !== null).map(({ id }) => id);
   const position = { step: 5, stateHash: null };
   const steering = new RunSteering({
@@ -25,9 +27,17 @@ function steeringOf({ workers = [], minMembers = 1, eval_only = false }: Given =
     runDir: "out/run",
     minMembers,
     savedStep: null,
+    note: (event, fields) => void notes.push([event, fields]),
     warn: (sentence) => void warnings.push(sentence),
   });
-  return { steering, observer: steering.observing({}), told, warnings };
+  return {
+    steering,
+    observer: steering.observing({ logInterval: (steps) => void intervals.push(steps) }),
+    told,
+    warnings,
+    notes,
+    intervals,
+  };
 }
 
 const TWO = [worker("worker-0", 0), worker("worker-2", 1)];
@@ -126,7 +136,7 @@ Deno.test("RunSteering.status() says what the run does, and that it waits while 
   const { steering, observer } = steeringOf({ workers: TWO });
   assert.equal(steering.status().activity, "forming");
   observer.begins?.("estimating");
-  observer.estimate?.({ step: 5, train: 1, val: 2, best: true });
+  observer.estimate?.({ step: 5, train: 1, val: 2, best: true, asked: true });
   const status = steering.status();
   assert.equal(status.activity, "estimating");
   assert.deepEqual(status.estimate?.val, 2);
@@ -134,4 +144,63 @@ Deno.test("RunSteering.status() says what the run does, and that it waits while 
   const alone = steeringOf();
   alone.observer.begins?.("stepping");
   assert.equal(alone.steering.status().activity, "waiting");
+});
+
+Deno.test("RunSteering.pause() holds the run until resume() or stop(), once, and the log has who and when", () => {
+  const { steering, notes, warnings } = steeringOf();
+  assert.throws(() => steering.resume("ada@host"), { code: "E_RUN", message: /nobody has paused it/ });
+  assert.equal(steering.pause("ada@host"), 5);
+  assert.equal(steering.isPaused, true);
+  assert.throws(() => steering.pause("bob@host"), { code: "E_RUN", message: /ada@host did it/ });
+  steering.resume("bob@host");
+  assert.equal(steering.isPaused, false);
+  assert.deepEqual(notes, [
+    ["paused", { by: "ada@host", step: 5 }],
+    ["resumed", { by: "bob@host", step: 5 }],
+  ]);
+  assert.match(warnings[0], /^ada@host paused the run/);
+  steering.pause("ada@host");
+  steering.stop("ada@host");
+  assert.deepEqual([steering.isPaused, steering.shouldStop], [false, true]);
+  assert.throws(() => steering.pause("ada@host"), { code: "E_RUN", message: /as the run ends$/ });
+});
+
+Deno.test("RunSteering.estimate() waits for the next estimate, and is refused where the run ends", async () => {
+  const { steering, observer } = steeringOf();
+  const asked = steering.estimate();
+  assert.equal(steering.shouldEstimate, true);
+  observer.estimate?.({ step: 6, train: 1, val: 2, best: true, asked: true });
+  assert.deepEqual((await asked).val, 2);
+  assert.equal(steering.shouldEstimate, false);
+  const waiting = steering.estimate();
+  steering.end();
+  await assert.rejects(waiting, { code: "E_RUN", message: /Cannot estimate the losses as the run ends/ });
+  await assert.rejects(steering.estimate(), { code: "E_RUN" });
+  await assert.rejects(steeringOf({ eval_only: true }).steering.estimate(), { message: /only evaluates/ });
+});
+
+Deno.test("RunSteering.set() changes log_interval, and refuses what would change the bits with the way to a branch", () => {
+  const { steering, observer, intervals, notes } = steeringOf();
+  const set = (key: string, value: string) => steering.set({ key, value, by: "ada@host" });
+  set("log_interval", "5");
+  assert.deepEqual(intervals, [5]);
+  assert.deepEqual(notes, [["log_interval", { by: "ada@host", from: 10, to: 5 }]]);
+  for (const value of ["0", "-1", "1.5", "often", "", "1e3"]) {
+    assert.throws(() => set("log_interval", value), {
+      code: "E_CONFIG",
+      message: /whole number of at least 1/,
+    });
+  }
+  assert.throws(() => set("learning_rate", "1e-4"), {
+    code: "E_CONFIG",
+    message: /save a checkpoint, then start a branch with .*--init_from=out\/run@STEP --learning_rate=1e-4/,
+  });
+  observer.checkpoint?.({ step: 250, path: "" });
+  assert.throws(() => set("learning_rate", "1e-4"), {
+    message:
+      /: start a branch with .*train out\/run\/config\.toml --init_from=out\/run@250 .*--out_dir=out\/run-branch$/,
+  });
+  assert.throws(() => set("eval_interval", "7"), { message: /stop it, then .*--init_from=resume/ });
+  assert.throws(() => set("learnign_rate", "7"), { message: /nearest known is learning_rate$/ });
+  assert.deepEqual(intervals, [5]);
 });

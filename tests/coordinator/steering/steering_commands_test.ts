@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { handleCommand, handleFrame } from "../../../coordinator/steering/handle_command.ts";
+import { RunHistory } from "../../../coordinator/run_history/run_history.ts";
 import type { RunStatus, Steering } from "../../../coordinator/steering/steering.ts";
 import {
   steeringCommand,
@@ -7,6 +8,7 @@ import {
   usageOf,
 } from "../../../coordinator/steering/steering_commands.ts";
 import { LockstepError } from "../../../shared/errors.ts";
+import { inTempDir } from "../../shared/temp_dir.ts";
 import { type Command, decodeStatus, encodeSteering } from "../../../shared/protocol/steering_messages.ts";
 
 const LINE = {
@@ -37,7 +39,7 @@ const STATUS: RunStatus = {
 };
 
 /** A run that writes down what is asked of it. */
-function fakeRun(status: Partial<RunStatus> = {}) {
+function fakeRun(status: Partial<RunStatus> = {}, runDir = "nowhere") {
   const asked: string[] = [];
   const steering: Steering = {
     status: () => ({ ...STATUS, ...status }),
@@ -68,6 +70,18 @@ function fakeRun(status: Partial<RunStatus> = {}) {
       return after !== null && after >= 6 ? [] : [{ ...LINE, step: 5 }, { ...LINE, loss: NaN }];
     },
     save: () => Promise.resolve(8),
+    estimate: () => Promise.resolve({ step: 7, train: 1.25, val: 1.5 }),
+    pause(by) {
+      asked.push(`${by} pauses`);
+      return 7;
+    },
+    resume: (by) => void asked.push(`${by} resumes`),
+    set: ({ key, value, by }) => void asked.push(`${by} sets ${key} to ${value}`),
+    async history() {
+      const history = new RunHistory(runDir);
+      await history.refresh();
+      return history;
+    },
     evict(worker, by) {
       asked.push(`${by} evicts ${worker}`);
       if (worker === "9") throw new LockstepError("E_RUN", "Cannot evict 9 as there is no such worker");
@@ -87,11 +101,18 @@ function fakeRun(status: Partial<RunStatus> = {}) {
 
 Deno.test("steeringCommands have unique names that a COMMAND can carry, with a usage each", () => {
   const names = steeringCommands.map(({ name }) => name);
-  assert.deepEqual(names, ["status", "workers", "watch", "save", "evict", "stop"]);
+  assert.equal(new Set(names).size, names.length);
   assert.deepEqual(steeringCommands.map(usageOf), [
     "status",
     "workers",
     "watch [STEP]",
+    "loss",
+    "samples [N]",
+    "log [N]",
+    "pause",
+    "resume",
+    "eval",
+    "set KEY VALUE",
     "save",
     "evict N|ID",
     "stop",
@@ -139,6 +160,40 @@ Deno.test("handleCommand() answers for people and programs", async () => {
   assert.match((await ask("stop")).text, /^the run ends after the step under way \(it has made 7\)/);
   const evaluating = fakeRun({ activity: "evaluating", step: 100 });
   assert.match((await evaluating.ask("stop")).text, /gives up its evaluation .*step 100$/);
+});
+
+Deno.test("pause, resume, eval and set do so in the name of who asked", async () => {
+  const { ask, asked } = fakeRun();
+  assert.match((await ask("pause")).text, /^the run pauses after the step under way \(it has made 7\)$/);
+  assert.equal((await ask("resume")).text, "the run goes on");
+  assert.equal((await ask("eval")).text, "after 7 steps: train loss 1.2500, val loss 1.5000");
+  assert.match((await ask("set", ["log_interval", "5"])).text, /^log_interval is 5 from now on/);
+  assert.deepEqual(asked, ["ada@host pauses", "ada@host resumes", "ada@host sets log_interval to 5"]);
+});
+
+Deno.test("loss, samples and log show the run's files", async () => {
+  await inTempDir(async (dir) => {
+    const { ask } = fakeRun({}, dir);
+    assert.equal((await ask("loss")).text, "no step is logged yet");
+    assert.equal((await ask("samples")).text, "no samples yet");
+    const lines = (values: unknown[]) => values.map((value) => `${JSON.stringify(value)}\n`).join("");
+    await Deno.writeTextFile(`${dir}/metrics.jsonl`, lines([{ step: 0, loss: 4 }, { step: 10, loss: 2 }]));
+    const estimate = { step: 0, task: "estimate", metrics: { train_loss: 4, val_loss: 4.5 } };
+    await Deno.writeTextFile(`${dir}/eval.jsonl`, lines([estimate]));
+    const samples = [{ step: 0, prompt: "a", text: "b" }, { step: 5, prompt: "c", text: "d" }];
+    await Deno.writeTextFile(`${dir}/samples.jsonl`, lines(samples));
+    const record = { time: "2026-11-30T12:30:05.000Z", process: "coordinator", level: "info" };
+    await Deno.writeTextFile(
+      `${dir}/log.jsonl`,
+      lines([{ ...record, event: "one", fields: {} }, { ...record, event: "two", fields: { a: 1 } }]),
+    );
+    const { text } = await ask("loss");
+    assert.match(text, /^ +4\.5000 │○\n(.*\n)+ +2\.0000 │ +•\n +└─+\n +0 +10\n +• loss {2}○ val loss$/);
+    assert.equal((await ask("samples", ["1"])).text, "after 5 steps:\ncd\n");
+    assert.equal((await ask("log", ["1"])).text, "12:30:05 info coordinator two a=1");
+    assert.equal((await ask("log", ["0"])).error?.code, "E_USAGE");
+    assert.equal((await ask("samples", ["all"])).error?.code, "E_USAGE");
+  });
 });
 
 Deno.test("watch gives the newest lines, then those after them, and what is not finite as null", async () => {

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { CounterRandom } from "../../../shared/random.ts";
+import { optimize } from "../../../worker/compiler/optimize.ts";
+import { peakBytes } from "../../../worker/compiler/peak_memory.ts";
+import { trace } from "../../../worker/compiler/trace.ts";
 import {
   attention,
   crossEntropy,
@@ -133,7 +136,12 @@ const plainAttention: Op = (q, k, v, drop) => {
   return tf.matMul((drop === undefined ? p : tf.mul(p, drop)) as tf.Tensor3D, v as tf.Tensor3D);
 };
 
-const LENGTHS = { 1: "one token", 5: "one block", 128: "two blocks of queries", 203: "three uneven blocks" };
+const LENGTHS = {
+  1: "one token",
+  5: "one block",
+  128: "two blocks of queries",
+  203: "three uneven blocks",
+};
 
 for (const [length, title] of Object.entries(LENGTHS)) {
   const T = Number(length);
@@ -153,12 +161,41 @@ for (const [length, title] of Object.entries(LENGTHS)) {
     const drop = () => tf.tensor(mask.data.slice(), [2, T, T]) as tf.Tensor3D;
     const named = { q, k, v };
     const dropped = withGradients((q, k, v) =>
-      attention(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, drop())
+      attention(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, { drop: drop() })
     );
     const plain = withGradients((q, k, v) => plainAttention(q, k, v, drop()));
     assertValuesClose(await runEagerly(dropped, named), await runEagerly(plain, named), 1e-5);
   });
 }
+
+Deno.test("attention() that does not keep its probabilities equals softmax over all scores, also with dropout", async () => {
+  const T = 203;
+  const inputs = ["q", "k", "v"].map((name) => random(name, [2, T, 2], 2));
+  const fused = (drop?: tf.Tensor3D): Op => (q, k, v) =>
+    attention(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, { drop, keep: false });
+  await assertSameAsPlain(fused(), plainAttention, inputs, 1e-5);
+
+  const numbers = CounterRandom.fromSeed(2, "drop");
+  const mask = Array.from({ length: 2 * T * T }, (_, i) => numbers.uniform(i) < 0.2 ? 0 : 1.25);
+  const drop = () => tf.tensor3d(mask, [2, T, T]);
+  const named = Object.fromEntries(["q", "k", "v"].map((name, i) => [name, inputs[i]]));
+  const dropped = await runEagerly(withGradients((q, k, v) => fused(drop())(q, k, v)), named);
+  const plain = withGradients((q, k, v) => plainAttention(q, k, v, drop()));
+  assertValuesClose(dropped, await runEagerly(plain, named), 1e-5);
+});
+
+Deno.test("attention() above 1,024 tokens keeps no scores for the backward pass", async () => {
+  const heads = 8;
+  const peak = async (length: number) => {
+    const type = { dtype: "float32", shape: [heads, length, 2] } as const;
+    const fused: Op = (q, k, v) => attention(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D);
+    return peakBytes(optimize(await trace(withGradients(fused), { q: type, k: type, v: type })));
+  };
+  const scores = (length: number) => 4 * heads * length ** 2 / 2; // bytes of what is not masked
+  const [kept, made] = [await peak(1024), await peak(1025)];
+  assert.ok(kept > scores(1024), `${kept}`);
+  assert.ok(made < 0.6 * scores(1025), `${made}`);
+});
 
 Deno.test("attention() lets no query see what lies ahead", async () => {
   const T = 140;
@@ -176,18 +213,17 @@ Deno.test("attention() lets no query see what lies ahead", async () => {
   assert.notDeepEqual(after.y.data.slice(200), before.y.data.slice(200));
 });
 
-Deno.test("queryBlocks() cuts the queries into blocks of at most 100 that follow each other, one below 128", () => {
+Deno.test("queryBlocks() cuts the queries into blocks of 64 … 100 that follow each other, one below 128, at most 16", () => {
   fc.assert(fc.property(fc.integer({ min: 1, max: 5000 }), (length) => {
     const blocks = queryBlocks(length);
     const sizes = blocks.map(({ begin, end }) => end - begin);
     assert.deepEqual(blocks.map(({ begin }) => begin), [0, ...blocks.slice(0, -1).map(({ end }) => end)]);
     assert.equal(blocks.at(-1)?.end, length);
     assert.ok(sizes.every((size) => size > 0));
+    assert.ok(blocks.length <= 16);
     if (length < 128) assert.equal(blocks.length, 1);
-    else {assert.ok(
-        sizes.every((size) => size <= 100) && sizes.slice(0, -1).every((size) => size >= 64),
-        `${sizes}`,
-      );}
+    else assert.ok(sizes.slice(0, -1).every((size) => size >= 64), `${sizes}`);
+    if (length <= 16 * 80) assert.ok(sizes.every((size) => size <= 100), `${sizes}`);
   }));
 });
 
