@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import protobuf from "protobufjs";
@@ -58,10 +59,11 @@ export class EventFile implements Disposable {
   /** Begins a file in `folder` in place of those that earlier starts of the run have left there. */
   static create(folder: string): EventFile {
     for (const { name } of [...Deno.readDirSync(folder)]) if (NAME.test(name)) retire(join(folder, name));
-    const seconds = Math.floor(now());
-    const file = new EventFile(
-      join(folder, `events.out.tfevents.${seconds}.${hostname()}.${Deno.pid}.lockstep`),
-    );
+    const pathAt = (seconds: number) =>
+      join(folder, `events.out.tfevents.${seconds}.${hostname()}.${Deno.pid}.lockstep`);
+    let seconds = Math.floor(now());
+    while (existsSync(pathAt(seconds))) seconds++; // of this process too, within the same second
+    const file = new EventFile(pathAt(seconds));
     file.#append({ wall_time: now(), file_version: "brain.Event:2" });
     file.#append({ wall_time: now(), step: 0, session_log: { status: START } });
     return file;
