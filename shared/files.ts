@@ -50,6 +50,16 @@ export async function isThere(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
+/** Opens a file to read it; null where there is none. */
+export async function openIfThere(path: string): Promise<Deno.FsFile | null> {
+  try {
+    return await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
 /** Makes a folder and those above it, where they are not there. Throws E_NO_SPACE, E_OUT_DIR. */
 export async function makeFolder(path: string): Promise<void> {
   try {

@@ -1,6 +1,7 @@
 import { appendWhole } from "./append_whole.ts";
+import { concatBytes } from "./concat_bytes.ts";
 import { LockstepError } from "./errors.ts";
-import { fileError } from "./files.ts";
+import { fileError, openIfThere } from "./files.ts";
 
 /** Longest line that is read, bytes. */
 const MAX_LINE_BYTES = 1 << 20;
@@ -103,7 +104,7 @@ async function* readLines(path: string): AsyncGenerator<{ bytes: Uint8Array; num
   let number = 0;
   const piece = new Uint8Array(PIECE_BYTES);
   for (let n = await file.read(piece); n !== null; n = await file.read(piece)) {
-    const bytes = concat(rest, piece.subarray(0, n));
+    const bytes = concatBytes(rest, piece.subarray(0, n));
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
       yield { bytes: bytes.subarray(start, end), number: ++number };
@@ -117,20 +118,4 @@ async function* readLines(path: string): AsyncGenerator<{ bytes: Uint8Array; num
       );
     }
   }
-}
-
-async function openIfThere(path: string): Promise<Deno.FsFile | null> {
-  try {
-    return await Deno.open(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.byteLength + b.byteLength);
-  joined.set(a);
-  joined.set(b, a.byteLength);
-  return joined;
 }

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { commandLine } from "../../shared/command_line.ts";
 import { escapeXml } from "../../shared/svg.ts";
+import { quoteWords } from "../launch/quote_words.ts";
 import type { ReportedRun } from "./reported_run.ts";
 import { reportCharts } from "./report_charts.ts";
 
@@ -148,11 +149,7 @@ export function repeatCommand({ path, name, newest, config }: ReportedRun): stri
     ...(isCut ? [`--max_iters=${newest.step}`, `--lr_decay_iters=${decayIters}`] : []),
     `--out_dir=out/${basename(name)}-again`,
   ];
-  return commandLine(["train", ...words.map(quoted)].join(" "));
-}
-
-function quoted(word: string): string {
-  return /^[\w./=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return commandLine(quoteWords(["train", ...words]));
 }
 
 /** What stands before a row, and its cell of a run. */

@@ -1,3 +1,6 @@
+import { concatBytes } from "../../shared/concat_bytes.ts";
+import { openIfThere } from "../../shared/files.ts";
+
 /** What becomes of a file's lines. */
 export interface TailReader {
   /** One whole line, without its end. */
@@ -33,7 +36,7 @@ export class FileTail {
     const seen = info === null ? "" : `${info.size} ${info.mtime?.getTime()} ${info.ino}`;
     if (seen === this.#seen) return;
     if (info === null) return this.#forget(reader);
-    using file = await openFile(this.path);
+    using file = await openIfThere(this.path);
     if (file === null) return;
     if (!await this.#isSame(file, info.size)) this.#forget(reader);
     await file.seek(this.#offset, Deno.SeekMode.Start);
@@ -68,16 +71,16 @@ export class FileTail {
 
   #take(bytes: Uint8Array, reader: TailReader): void {
     this.#offset += bytes.length;
-    this.#known = concat(this.#known, bytes.subarray(-KNOWN_BYTES)).slice(-KNOWN_BYTES);
+    this.#known = concatBytes(this.#known, bytes.subarray(-KNOWN_BYTES)).slice(-KNOWN_BYTES);
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-      const line = concat(this.#rest, bytes.subarray(start, end));
+      const line = concatBytes(this.#rest, bytes.subarray(start, end));
       if (!this.#isTooLong) reader.line(decoder.decode(line));
       this.#rest = new Uint8Array(0);
       this.#isTooLong = false;
       start = end + 1;
     }
-    this.#rest = concat(this.#rest, bytes.subarray(start)).slice();
+    this.#rest = concatBytes(this.#rest, bytes.subarray(start)).slice();
     if (this.#rest.length <= MAX_LINE_BYTES) return;
     this.#rest = new Uint8Array(0);
     this.#isTooLong = true;
@@ -93,21 +96,4 @@ function statOf(path: string): Deno.FileInfo | null {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
-}
-
-async function openFile(path: string): Promise<Deno.FsFile | null> {
-  try {
-    return await Deno.open(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b;
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
 }
