@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { appendWhole } from "./append_whole.ts";
 import { concatBytes } from "./concat_bytes.ts";
 import { LockstepError } from "./errors.ts";
@@ -65,6 +66,15 @@ export class JsonlWriter implements Disposable {
  */
 export async function* readJsonl(path: string): AsyncGenerator<unknown> {
   for await (const { bytes, number } of readLines(path)) yield parseLine(bytes, { path, number });
+}
+
+/** A line of text as `schema` has it; null where it is none. */
+export function parseText<T>(schema: z.ZodType<T>, text: string): T | null {
+  try {
+    return schema.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** Length of the file's beginning that has whole lines and none that `keep` refuses; a damaged one is left to its readers. */

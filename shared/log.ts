@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { LockstepError } from "./errors.ts";
 import { fileError } from "./files.ts";
+import { parseText } from "./jsonl.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -23,11 +24,7 @@ export type LogRecord = z.infer<typeof recordSchema>;
 
 /** A line of log.jsonl; null where it is none. */
 export function parseLogRecord(text: string): LogRecord | null {
-  try {
-    return recordSchema.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
-  }
+  return parseText(recordSchema, text);
 }
 
 /** Where records go. */

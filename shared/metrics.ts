@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { LockstepError } from "./errors.ts";
-import { JsonlWriter, readJsonl } from "./jsonl.ts";
+import { JsonlWriter, parseText, readJsonl } from "./jsonl.ts";
 
 const count = z.number().int().nonnegative();
 /** JSON has no NaN: a number that was not finite is null. */
@@ -133,12 +133,12 @@ export async function* readSamples(path: string): AsyncGenerator<SampleLine> {
 
 /** A line of eval.jsonl; null where it is none, say one of another program. */
 export function parseEval(text: string): EvalLine | null {
-  return parseLine(evalSchema, text);
+  return parseText(evalSchema, text);
 }
 
 /** A line of samples.jsonl; null where it is none. */
 export function parseSample(text: string): SampleLine | null {
-  return parseLine(sampleSchema, text);
+  return parseText(sampleSchema, text);
 }
 
 /** What workers did in the step of a line of metrics.jsonl; none where it does not say. */
@@ -160,12 +160,4 @@ function parse<T>(schema: z.ZodType<T>, options: { value: unknown; path: string 
     "E_DECODE",
     `Cannot read ${options.path} as a line's "${field.join(".")}" is wrong: ${message}`,
   );
-}
-
-function parseLine<T>(schema: z.ZodType<T>, text: string): T | null {
-  try {
-    return schema.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
-  }
 }
