@@ -51,9 +51,9 @@ export class Feed {
     for (const [index, run] of this.runs.entries()) {
       const news = await run.history.refresh();
       if (news !== null) this.#tell("news", { run: index, ...news });
-      const state = JSON.stringify(await run.state());
-      if (state !== this.#states.get(run)) this.#tell("state", { run: index, ...JSON.parse(state) });
-      this.#states.set(run, state);
+      const state = await run.state(), told = JSON.stringify(state);
+      if (told !== this.#states.get(run)) this.#tell("state", { run: index, ...state });
+      this.#states.set(run, told);
     }
     if (++this.#looks % BEAT_LOOKS === 0) this.#send(encode(": still here\n\n"));
   }

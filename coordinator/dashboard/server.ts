@@ -28,6 +28,7 @@ export interface Dashboard {
 const FIRST_PORT = 6006;
 const PORTS = 100;
 const LOOPBACK = "127.0.0.1";
+
 /** Opens the page. Rejects with E_KEY beyond loopback without a token, E_USAGE where the port is taken or cannot be opened. */
 export async function openDashboard(options: DashboardOptions): Promise<Dashboard> {
   const { host = LOOPBACK, token } = options;
