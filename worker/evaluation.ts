@@ -1,4 +1,5 @@
 import type { RunConfig } from "../shared/config/run_config.ts";
+import { LockstepError } from "../shared/errors.ts";
 import { type EvaluationRequest, parseEvaluationRequest } from "../shared/protocol/evaluation_request.ts";
 import { openPrompts } from "../shared/data/prompts/open_prompts.ts";
 import type { Prompts } from "../shared/data/prompts/prompts.ts";
@@ -43,14 +44,16 @@ export class Evaluation {
     return { result: task.score(batch, output), shown };
   }
 
-  /** Prompts and texts in turn. */
+  /** Prompts and texts in turn; none where the text lacks what a prompt usually is. */
   async #samples(
     { samples, maxNewTokens }: Extract<EvaluationRequest, { kind: "sample" }>,
   ): Promise<string[]> {
     const { seed, block_size } = this.config;
     const prompts = await (this.#prompts ??= openPrompts(this.config));
     const texts = Array.from({ length: samples }, (_, sample) => prompts.choose({ seed, sample }));
-    const encoded = texts.map((text) => prompts.encode(text).slice(-block_size));
+    const ids = encodeUsual(prompts, texts);
+    if (ids === null) return [];
+    const encoded = ids.map((prompt) => prompt.slice(-block_size));
     const promptLength = Math.max(...encoded.map(({ length }) => length));
     const padded = new Int32Array(samples * promptLength);
     encoded.forEach((ids, row) => padded.set(ids, row * promptLength));
@@ -70,8 +73,8 @@ export class Evaluation {
       },
     });
     return texts.flatMap((text, row) => {
-      const ids = Int32Array.from(output.subarray(row * count, (row + 1) * count));
-      return [text + prompts.arrow, decodeAll(prompts.decoder(), ids)];
+      const answer = Int32Array.from(output.subarray(row * count, (row + 1) * count));
+      return [text + prompts.arrow, decodeAll(prompts.decoder(), answer)];
     });
   }
 
@@ -81,5 +84,15 @@ export class Evaluation {
       openTask(name, { ...this.config, eval_items: items, batch_size: batchSize });
     this.#tasks.set(key, known);
     return known;
+  }
+}
+
+/** Null where the text lacks them, as one of one line does a line end: nobody asked for just these prompts. */
+function encodeUsual(prompts: Prompts, texts: readonly string[]): Int32Array[] | null {
+  try {
+    return texts.map((text) => prompts.encode(text));
+  } catch (error) {
+    if (error instanceof LockstepError && error.code === "E_TOKEN") return null;
+    throw error;
   }
 }

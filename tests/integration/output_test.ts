@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readEvals, readMetrics } from "../../shared/metrics.ts";
+import { readEvals, readMetrics, readSamples } from "../../shared/metrics.ts";
 import { PROGRAM, sandbox, TINY } from "./support.ts";
 
 const RUN = [...TINY, "--device=cpu", "--nproc_per_node=1", "--eval_items=8", "--peak_tflops=0.1"];
@@ -40,6 +40,17 @@ Deno.test("train prints what computes and why, nanoGPT's lines, figures, the run
     "40 estimate",
     "40 sort",
   ]);
+});
+
+Deno.test("train writes a sample at each estimate, and trains on a text that lacks a line end without any", async () => {
+  await using box = await sandbox();
+  const samplesOf = (run: string) => Array.fromAsync(readSamples(box.path(run, "samples.jsonl")));
+  await box.train("sorts", RUN);
+  assert.deepEqual((await samplesOf("sorts")).map(({ step }) => step), [20, 40]);
+  await Deno.writeTextFile(box.path("input.txt"), "to be or not to be, ".repeat(500));
+  assert.equal((await box.run(["prepare", "input.txt", "--data_dir=data"])).code, 0);
+  await box.train("text", [...RUN, "--dataset=text", "--data_dir=data"]);
+  assert.deepEqual(await samplesOf("text"), []);
 });
 
 Deno.test("train --quiet prints the result only, and its log is that of the steps it took after a resume", async () => {

@@ -1,9 +1,6 @@
 import { LockstepError } from "../../errors.ts";
-import { decodeAll } from "../tokenizers/decode.ts";
 import type { StreamDecoder, Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Prompts } from "./prompts.ts";
-
-const LINE_END = "\n";
 
 /** Prompts of a text: whatever its tokenizer can encode; the numbers of nanoGPT's sample.py. */
 export class TextPrompts implements Prompts {
@@ -15,18 +12,8 @@ export class TextPrompts implements Prompts {
     this.vocabSize = tokenizer.vocabSize;
   }
 
-  /** nanoGPT's; the first token where a text of one line, by characters, has no such. */
   choose(): string {
-    return this.#holds(LINE_END) ? LINE_END : decodeAll(this.decoder(), Int32Array.of(0));
-  }
-
-  #holds(text: string): boolean {
-    try {
-      return this.tokenizer.encode(text).length > 0;
-    } catch (error) {
-      if (error instanceof LockstepError && error.code === "E_TOKEN") return false;
-      throw error;
-    }
+    return "\n";
   }
 
   encode(prompt: string): Int32Array {

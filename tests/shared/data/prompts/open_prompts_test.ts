@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openPrompts } from "../../../../shared/data/prompts/open_prompts.ts";
-import { TextPrompts } from "../../../../shared/data/prompts/text_prompts.ts";
-import { CharTokenizer } from "../../../../shared/data/tokenizers/char_tokenizer.ts";
 import { inTempDir } from "../../temp_dir.ts";
 import { writeTinyText } from "../../../worker/tiny_run.ts";
 
@@ -65,10 +63,4 @@ Deno.test("openPrompts() refuses a text whose folder is missing or whose tokens 
       message: /^Cannot use the tokenizer of .* the model has 65 token ids: it has 256/,
     });
   });
-});
-
-Deno.test("TextPrompts.choose() starts a text of one line with a character that it has", () => {
-  const prompts = new TextPrompts(new CharTokenizer("abc "));
-  assert.deepEqual([...prompts.encode(prompts.choose())], [0]);
-  assert.equal(new TextPrompts(new CharTokenizer("\nabc")).choose(), "\n");
 });
